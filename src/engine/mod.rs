@@ -1,0 +1,14 @@
+#![forbid(unsafe_code)]
+//! The engine: series of sensor samples, compressed, aggregated and stored as bytes.
+//!
+//! It is pure. There is no server here, no clock, no I/O and no static state: time comes in as an
+//! argument, so every operation can be replayed with the same result.
+
+pub mod codec;
+mod error;
+pub mod labels;
+pub mod options;
+mod sample;
+
+pub use error::{Error, Result};
+pub use sample::{Sample, TimeRange, Timestamp};

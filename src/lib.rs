@@ -1,0 +1,3 @@
+//! IoT data engine for Redis and Valkey.
+
+pub mod engine;
