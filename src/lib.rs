@@ -1,3 +1,5 @@
 //! IoT data engine for Redis and Valkey.
 
+pub mod command;
 pub mod engine;
+mod host;

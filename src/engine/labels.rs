@@ -31,12 +31,17 @@ impl Labels {
         let mut packed = Vec::new();
         for (index, (name, value)) in pairs.into_iter().enumerate() {
             if index >= MAX_LABELS {
-                return Err(Error::Limit { what: "labels", max: MAX_LABELS as u64 });
+                return Err(Error::Limit {
+                    what: "labels",
+                    max: MAX_LABELS as u64,
+                });
             }
             push(&mut packed, name)?;
             push(&mut packed, value)?;
         }
-        Ok(Self { packed: packed.into_boxed_slice() })
+        Ok(Self {
+            packed: packed.into_boxed_slice(),
+        })
     }
 
     /// Reads the packed form back, checking every length.
@@ -48,7 +53,9 @@ impl Labels {
         let mut pairs = Vec::new();
         while !rest.is_empty() {
             let name = take(&mut rest).ok_or(Error::Corrupt { what: "label name" })?;
-            let value = take(&mut rest).ok_or(Error::Corrupt { what: "label value" })?;
+            let value = take(&mut rest).ok_or(Error::Corrupt {
+                what: "label value",
+            })?;
             pairs.push((name, value));
         }
         Self::new(pairs)
@@ -77,13 +84,18 @@ impl Labels {
 
     /// The value of the label `name`.
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        self.iter().find(|(candidate, _)| *candidate == name).map(|(_, value)| value)
+        self.iter()
+            .find(|(candidate, _)| *candidate == name)
+            .map(|(_, value)| value)
     }
 }
 
 fn push(packed: &mut Vec<u8>, text: &[u8]) -> Result<()> {
     if text.len() > MAX_LABEL_BYTES {
-        return Err(Error::Limit { what: "bytes in a label", max: MAX_LABEL_BYTES as u64 });
+        return Err(Error::Limit {
+            what: "bytes in a label",
+            max: MAX_LABEL_BYTES as u64,
+        });
     }
     // Two bytes of seven bits hold every length up to the limit.
     let [low, high] = u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes();
@@ -117,8 +129,12 @@ mod tests {
     #[test]
     fn packed_labels_read_back_as_given() {
         let long = vec![0xff; MAX_LABEL_BYTES];
-        let pairs: Vec<(&[u8], &[u8])> =
-            vec![(b"room", b"12"), (b"\0", &long), (&long, b""), (b"room2", &long[..128])];
+        let pairs: Vec<(&[u8], &[u8])> = vec![
+            (b"room", b"12"),
+            (b"\0", &long),
+            (&long, b""),
+            (b"room2", &long[..128]),
+        ];
         let labels = Labels::new(pairs.clone()).unwrap();
         assert_eq!(labels.iter().collect::<Vec<_>>(), pairs);
         assert_eq!(Labels::from_packed(labels.packed()).unwrap(), labels);
@@ -140,7 +156,10 @@ mod tests {
     fn cut_bytes_are_corrupt_and_never_read_outside() {
         let labels = Labels::new([(&b"name"[..], &b"value"[..])]).unwrap();
         for cut in 1..labels.packed().len() {
-            assert!(Labels::from_packed(&labels.packed()[..cut]).is_err(), "cut at {cut}");
+            assert!(
+                Labels::from_packed(&labels.packed()[..cut]).is_err(),
+                "cut at {cut}"
+            );
         }
     }
 }

@@ -3,12 +3,18 @@
 //!
 //! It is pure. There is no server here, no clock, no I/O and no static state: time comes in as an
 //! argument, so every operation can be replayed with the same result.
+//!
+//! A [`Series`] is the noun everything turns on; [`codec`] packs its samples, [`persist`] alone
+//! knows the stored bytes.
 
 pub mod codec;
 mod error;
 pub mod labels;
 pub mod options;
+pub mod persist;
 mod sample;
+pub mod series;
 
 pub use error::{Error, Result};
 pub use sample::{Sample, TimeRange, Timestamp};
+pub use series::Series;

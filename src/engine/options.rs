@@ -23,8 +23,14 @@ pub enum DuplicatePolicy {
 
 impl DuplicatePolicy {
     /// Every policy; a policy's place is its stored number.
-    pub const ALL: [Self; 6] =
-        [Self::Block, Self::First, Self::Last, Self::Min, Self::Max, Self::Sum];
+    pub const ALL: [Self; 6] = [
+        Self::Block,
+        Self::First,
+        Self::Last,
+        Self::Min,
+        Self::Max,
+        Self::Sum,
+    ];
 
     /// The lower-case name.
     pub const fn name(self) -> &'static str {
@@ -40,7 +46,9 @@ impl DuplicatePolicy {
 
     /// Finds a policy by its name, in any case.
     pub fn by_name(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|policy| name.eq_ignore_ascii_case(policy.name().as_bytes()))
+        Self::ALL
+            .into_iter()
+            .find(|policy| name.eq_ignore_ascii_case(policy.name().as_bytes()))
     }
 }
 
@@ -71,7 +79,9 @@ impl Encoding {
 
     /// Finds an encoding by its name, in any case.
     pub fn by_name(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|encoding| name.eq_ignore_ascii_case(encoding.name().as_bytes()))
+        Self::ALL
+            .into_iter()
+            .find(|encoding| name.eq_ignore_ascii_case(encoding.name().as_bytes()))
     }
 }
 

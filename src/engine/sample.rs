@@ -31,7 +31,10 @@ pub struct TimeRange {
 
 impl TimeRange {
     /// Every time a series can hold.
-    pub const ALL: Self = Self { from: 0, to: Timestamp::MAX };
+    pub const ALL: Self = Self {
+        from: 0,
+        to: Timestamp::MAX,
+    };
 
     /// The range from `from` to `to`, both inclusive.
     pub const fn new(from: Timestamp, to: Timestamp) -> Self {

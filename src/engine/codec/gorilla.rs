@@ -40,7 +40,10 @@ impl Encoder {
             clock: Clock::starting_at(0),
             value_bits: 0,
             len: 0,
-            window: Window { leading: 0, width: 64 },
+            window: Window {
+                leading: 0,
+                width: 64,
+            },
         }
     }
 
@@ -66,13 +69,20 @@ impl Encoder {
         let old_width = u32::from(self.window.width);
         let old_leading = u32::from(self.window.leading);
         let old_trailing = 64 - old_width - old_leading;
-        if leading >= old_leading && trailing >= old_trailing && old_width <= width + SLACK.load(std::sync::atomic::Ordering::Relaxed) {
+        if leading >= old_leading
+            && trailing >= old_trailing
+            && old_width <= width + SLACK.load(std::sync::atomic::Ordering::Relaxed)
+        {
             self.writer.write(time.bits << 2 | 0b10, time.count + 2);
             self.writer.write(changed >> old_trailing, old_width);
         } else {
-            self.window = Window { leading: leading as u8, width: width as u8 };
+            self.window = Window {
+                leading: leading as u8,
+                width: width as u8,
+            };
             let head = 0b11 << 11 | u64::from(leading) << 6 | u64::from(width - 1);
-            self.writer.write(time.bits << HEAD_BITS | head, time.count + HEAD_BITS);
+            self.writer
+                .write(time.bits << HEAD_BITS | head, time.count + HEAD_BITS);
             self.writer.write(changed >> trailing, width);
         }
     }
@@ -103,7 +113,9 @@ fn read_all(reader: BitReader, count: usize, out: &mut Columns) -> Result<(), Er
     }
     let affordable = reader.len_bits().saturating_sub(128) / 2 + 1;
     if count > affordable {
-        return Err(Error::Corrupt { what: "block too short for its count" });
+        return Err(Error::Corrupt {
+            what: "block too short for its count",
+        });
     }
     let start = out.len();
     out.times.resize(start + count, 0);
@@ -121,13 +133,18 @@ fn fill(mut reader: BitReader, times: &mut [i64], values: &mut [f64]) -> Result<
     reader.skip(128)?;
     let mut leading = 0;
     let mut width = 64;
-    let ([t0, times @ ..], [v0, values @ ..]) = (times, values) else { return Ok(()) };
+    let ([t0, times @ ..], [v0, values @ ..]) = (times, values) else {
+        return Ok(());
+    };
     *t0 = clock.time_ms();
     *v0 = f64::from_bits(bits);
     for (time, value) in times.iter_mut().zip(values) {
         let mut ahead = reader.peek(0);
         let mut used = match Code::read(ahead) {
-            Read::Folded { value: folded, count } => {
+            Read::Folded {
+                value: folded,
+                count,
+            } => {
                 *time = clock.advance_by(folded);
                 ahead <<= count;
                 count
@@ -149,7 +166,9 @@ fn fill(mut reader: BitReader, times: &mut [i64], values: &mut [f64]) -> Result<
                 leading = (ahead >> 57) as u32 & 31;
                 width = ((ahead >> 51) as u32 & 63) + 1;
                 if leading + width > 64 {
-                    return Err(Error::Corrupt { what: "value window too wide" });
+                    return Err(Error::Corrupt {
+                        what: "value window too wide",
+                    });
                 }
             }
             bits ^= reader.peek_full(used) >> (64 - width) << (64 - width - leading);

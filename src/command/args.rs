@@ -1,0 +1,101 @@
+//! A cursor over the arguments of a command.
+
+use super::error::{Error, Result, Token};
+use super::host::Key;
+
+/// The arguments not yet read. Every command reads them to the end: [`Args::finish`] refuses what
+/// is left over.
+#[derive(Clone, Copy, Debug)]
+pub struct Args<'a> {
+    all: &'a [&'a [u8]],
+    next: usize,
+}
+
+impl<'a> Args<'a> {
+    /// The arguments of a command as the client sent them; its name stands at 0.
+    pub const fn new(all: &'a [&'a [u8]]) -> Self {
+        Self { all, next: 1 }
+    }
+
+    /// The number of arguments not yet read.
+    pub const fn len(&self) -> usize {
+        self.all.len().saturating_sub(self.next)
+    }
+
+    /// Whether all were read.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The next argument, which stays unread.
+    pub fn peek(&self) -> Option<&'a [u8]> {
+        self.all.get(self.next).copied()
+    }
+
+    /// The arguments not yet read, as a slice.
+    pub fn rest(&self) -> &'a [&'a [u8]] {
+        self.all.get(self.next..).unwrap_or_default()
+    }
+
+    /// Reads the next argument; `what` names it in the error.
+    ///
+    /// # Errors
+    /// `MissingValue` at the end.
+    pub fn take(&mut self, what: &'static str) -> Result<&'a [u8]> {
+        let argument = self.peek().ok_or(Error::MissingValue(what))?;
+        self.next += 1;
+        Ok(argument)
+    }
+
+    /// Reads the name of a key.
+    ///
+    /// # Errors
+    /// `MissingValue` at the end.
+    pub fn key(&mut self) -> Result<Key<'a>> {
+        let index = self.next;
+        Ok(Key {
+            name: self.take("key")?,
+            index,
+        })
+    }
+
+    /// Reads the next argument if it is `word`, in any case.
+    pub fn keyword(&mut self, word: &str) -> bool {
+        let found = self
+            .peek()
+            .is_some_and(|next| next.eq_ignore_ascii_case(word.as_bytes()));
+        self.next += usize::from(found);
+        found
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// `UnknownArgument` with the first argument that nobody read.
+    pub fn finish(&self) -> Result<()> {
+        self.peek().map_or(Ok(()), |left| {
+            Err(Error::UnknownArgument(Token::from(left)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_over_is_refused_by_name() {
+        let all: [&[u8]; 4] = [b"IOT.X", b"key", b"Count", b"5"];
+        let mut args = Args::new(&all);
+        assert_eq!(args.key().unwrap().index, 1);
+        assert!(!args.keyword("LATEST"));
+        assert!(args.keyword("COUNT"));
+        assert_eq!(
+            args.finish(),
+            Err(Error::UnknownArgument(Token::from(&b"5"[..])))
+        );
+        assert_eq!(args.take("count"), Ok(&b"5"[..]));
+        assert_eq!(args.finish(), Ok(()));
+        assert_eq!(args.take("count"), Err(Error::MissingValue("count")));
+    }
+}

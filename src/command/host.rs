@@ -1,0 +1,123 @@
+//! What a command may ask of the server. `crate::host` answers it with a real one.
+//!
+//! All methods take `&self`: a command holds an open series while it replies, and a server context
+//! is a handle, not a thing to be borrowed exclusively.
+
+use std::ffi::CStr;
+use std::ops::{Deref, DerefMut};
+
+use super::error::Error;
+use crate::engine::options::{DuplicatePolicy, Encoding, Ignore};
+use crate::engine::{Series, Timestamp};
+
+/// A key named by the client.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    /// Its bytes.
+    pub name: &'a [u8],
+    /// Where it stands in the argument vector (the command's name is at 0).
+    pub index: usize,
+}
+
+/// What a key holds.
+#[derive(Debug)]
+pub enum Slot<S> {
+    /// Nothing.
+    Missing,
+    /// A value of some other type.
+    Foreign,
+    /// A series, open for as long as this lives.
+    Series(S),
+}
+
+/// The server's settings for series that say nothing of their own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Retention of new series in milliseconds; 0 keeps all.
+    pub retention_ms: Timestamp,
+    /// Policy of series that have none.
+    pub duplicate_policy: DuplicatePolicy,
+    /// Encoding of new series.
+    pub encoding: Encoding,
+    /// `CHUNK_SIZE` of new series, in bytes.
+    pub chunk_bytes: u32,
+    /// `IGNORE` of new series.
+    pub ignore: Ignore,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            retention_ms: 0,
+            duplicate_policy: DuplicatePolicy::Block,
+            encoding: Encoding::Compressed,
+            chunk_bytes: crate::engine::options::DEFAULT_CHUNK_BYTES,
+            ignore: Ignore::default(),
+        }
+    }
+}
+
+/// One execution of one command by the server.
+pub trait Host {
+    /// A series open for reading; closed on drop.
+    type Read<'h>: Deref<Target = Series>
+    where
+        Self: 'h;
+    /// A series open for writing; closed, and reported as changed, on drop.
+    type Write<'h>: DerefMut<Target = Series>
+    where
+        Self: 'h;
+    /// Where the reply goes.
+    type Reply: Reply;
+
+    /// The server's clock, the same for the whole command. Milliseconds.
+    fn now_ms(&self) -> Timestamp;
+    /// The settings as they are now.
+    fn settings(&self) -> Settings;
+    /// Opens a key for reading.
+    fn read(&self, key: Key<'_>) -> Slot<Self::Read<'_>>;
+    /// Opens a key for writing.
+    fn write(&self, key: Key<'_>) -> Slot<Self::Write<'_>>;
+    /// Stores a new series at a key that holds nothing, and opens it.
+    fn create(&self, key: Key<'_>, series: Series) -> Self::Write<'_>;
+    /// Bytes of memory the open series takes, by the server's allocator.
+    fn memory_bytes(&self, series: &Series) -> usize;
+    /// The reply.
+    fn reply(&self) -> &Self::Reply;
+    /// Whether the command comes from a master or from the append-only file: it is then an effect
+    /// that was decided already, to be applied as it is.
+    fn is_replay(&self) -> bool;
+    /// Sends the command as it came to replicas and the append-only file.
+    fn replicate_verbatim(&self);
+    /// Sends another command instead. Several calls are applied as one unit.
+    fn replicate(&self, command: &CStr, args: &[&[u8]]);
+    /// Tells subscribers of keyspace events. No key may be open.
+    fn notify(&self, event: &'static CStr, key: Key<'_>);
+}
+
+/// A reply, written element by element: exactly one element a command, where a container counts
+/// as one and is followed by its own elements.
+pub trait Reply {
+    /// `OK`.
+    fn ok(&self);
+    /// An integer.
+    fn integer(&self, value: i64);
+    /// A number: a double in RESP3, a simple string of the shortest round-trip form in RESP2.
+    fn number(&self, value: f64);
+    /// Bytes.
+    fn bulk(&self, text: &[u8]);
+    /// A short word of ours, as a simple string.
+    fn simple(&self, text: &'static CStr);
+    /// Nothing.
+    fn null(&self);
+    /// An array of `len` elements, which follow.
+    fn array(&self, len: usize);
+    /// A map of `len` pairs, which follow; a flat array of twice the length in RESP2.
+    fn map(&self, len: usize);
+    /// An array whose length is told afterwards by [`Reply::close_array`].
+    fn open_array(&self);
+    /// The length of the array opened last.
+    fn close_array(&self, len: usize);
+    /// An error, as an element like any other.
+    fn error(&self, error: &Error);
+}
