@@ -32,7 +32,11 @@ pub struct BitWriter {
 impl BitWriter {
     /// An empty stream; allocates nothing.
     pub const fn new() -> Self {
-        Self { bytes: Vec::new(), word: 0, used: 0 }
+        Self {
+            bytes: Vec::new(),
+            word: 0,
+            used: 0,
+        }
     }
 
     /// Appends the low `count` bits of `value`.
@@ -42,7 +46,10 @@ impl BitWriter {
     #[inline]
     pub fn write(&mut self, value: u64, count: u32) {
         debug_assert!((1..=64).contains(&count), "BUG: {count} bits at once");
-        debug_assert!(count == 64 || value >> count == 0, "BUG: bits above the count");
+        debug_assert!(
+            count == 64 || value >> count == 0,
+            "BUG: bits above the count"
+        );
         let free = 64 - u32::from(self.used);
         if count < free {
             self.word |= value.wrapping_shl(free - count);
@@ -98,7 +105,8 @@ impl BitWriter {
     pub fn finish(mut self) -> Vec<u8> {
         let pending = usize::from(self.used).div_ceil(8);
         self.bytes.reserve_exact(pending);
-        self.bytes.extend(self.word.to_be_bytes().iter().take(pending));
+        self.bytes
+            .extend(self.word.to_be_bytes().iter().take(pending));
         self.bytes
     }
 
@@ -143,6 +151,9 @@ pub struct BitReader<'a> {
 }
 
 impl<'a> BitReader<'a> {
+    /// How many bits of [`BitReader::peek`] are good, wherever the position.
+    pub const PEEK_BITS: u32 = 57;
+
     /// Reads a finished stream.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self::with_tail(bytes, 0, 0)
@@ -156,8 +167,17 @@ impl<'a> BitReader<'a> {
         for (to, from) in end.iter_mut().zip(last.chain(tail.to_be_bytes())) {
             *to = from;
         }
-        let len_bits = bytes.len().saturating_mul(8).saturating_add(usize::from(tail_bits));
-        Self { bytes, end, end_start, position_bits: 0, len_bits }
+        let len_bits = bytes
+            .len()
+            .saturating_mul(8)
+            .saturating_add(usize::from(tail_bits));
+        Self {
+            bytes,
+            end,
+            end_start,
+            position_bits: 0,
+            len_bits,
+        }
     }
 
     /// Bits in the whole stream.
@@ -190,7 +210,23 @@ impl<'a> BitReader<'a> {
     pub fn skip(&mut self, count: u32) -> Result<(), Error> {
         self.position_bits = self.position_bits.saturating_add(count as usize);
         if self.position_bits > self.len_bits {
-            return Err(Error::Corrupt { what: "block ends early" });
+            return Err(Error::Corrupt {
+                what: "block ends early",
+            });
+        }
+        Ok(())
+    }
+
+    /// Ends the reading of a finished stream.
+    ///
+    /// # Errors
+    /// `Corrupt` when more is left than the zeros that pad the last byte.
+    pub fn finish(&self) -> Result<(), Error> {
+        let rest_bits = self.len_bits.saturating_sub(self.position_bits);
+        if rest_bits >= 8 || self.peek(0) != 0 {
+            return Err(Error::Corrupt {
+                what: "block goes on after its last sample",
+            });
         }
         Ok(())
     }
@@ -206,7 +242,10 @@ impl<'a> BitReader<'a> {
     #[cold]
     #[inline(never)]
     fn load_end<const N: usize>(&self, index: usize) -> [u8; N] {
-        let rest = self.end.get(index.saturating_sub(self.end_start)..).unwrap_or_default();
+        let rest = self
+            .end
+            .get(index.saturating_sub(self.end_start)..)
+            .unwrap_or_default();
         match rest.first_chunk() {
             Some(chunk) => *chunk,
             None => [0; N],

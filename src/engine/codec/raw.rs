@@ -22,10 +22,14 @@ pub fn encode(times: &[i64], values: &[f64]) -> Vec<u8> {
 pub fn decode(bytes: &[u8], count: usize, out: &mut Columns) -> Result<(), Error> {
     let (words, rest) = bytes.as_chunks::<8>();
     if !rest.is_empty() || count.checked_mul(2) != Some(words.len()) {
-        return Err(Error::Corrupt { what: "length of an uncompressed block" });
+        return Err(Error::Corrupt {
+            what: "length of an uncompressed block",
+        });
     }
     let (times, values) = words.split_at(count);
-    out.times.extend(times.iter().map(|&word| i64::from_le_bytes(word)));
-    out.values.extend(values.iter().map(|&word| f64::from_le_bytes(word)));
+    out.times
+        .extend(times.iter().map(|&word| i64::from_le_bytes(word)));
+    out.values
+        .extend(values.iter().map(|&word| f64::from_le_bytes(word)));
     Ok(())
 }

@@ -56,7 +56,10 @@ impl Clock {
     /// A clock at the first timestamp of a block, which is stored plainly; the step is 0.
     #[inline]
     pub const fn starting_at(time_ms: i64) -> Self {
-        Self { time_ms, delta_ms: 0 }
+        Self {
+            time_ms,
+            delta_ms: 0,
+        }
     }
 
     /// The last timestamp.
@@ -113,7 +116,10 @@ impl Code {
         let width = u32::from(WIDTHS[class as usize]);
         // `class` ones and the zero that ends them.
         let prefix = (2 << class) - 2;
-        Self { bits: prefix << width | folded, count: class + 1 + width }
+        Self {
+            bits: prefix << width | folded,
+            count: class + 1 + width,
+        }
     }
 
     /// The class in the upper bits of `ahead`, whose bit 63 is the next of the stream.
