@@ -151,6 +151,9 @@ pub struct BitReader<'a> {
 }
 
 impl<'a> BitReader<'a> {
+    /// How many bits of [`BitReader::peek`] are good, wherever the position.
+    pub const PEEK_BITS: u32 = 57;
+
     /// Reads a finished stream.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self::with_tail(bytes, 0, 0)
@@ -209,6 +212,20 @@ impl<'a> BitReader<'a> {
         if self.position_bits > self.len_bits {
             return Err(Error::Corrupt {
                 what: "block ends early",
+            });
+        }
+        Ok(())
+    }
+
+    /// Ends the reading of a finished stream.
+    ///
+    /// # Errors
+    /// `Corrupt` when more is left than the zeros that pad the last byte.
+    pub fn finish(&self) -> Result<(), Error> {
+        let rest_bits = self.len_bits.saturating_sub(self.position_bits);
+        if rest_bits >= 8 || self.peek(0) != 0 {
+            return Err(Error::Corrupt {
+                what: "block goes on after its last sample",
             });
         }
         Ok(())
