@@ -266,6 +266,12 @@ pub fn decode(bytes: &[u8], count: usize, out: &mut Columns) -> Result<(), Error
     read_all(BitReader::new(bytes), count, out)
 }
 
+/// The value of the first sample, without decoding the rest.
+pub fn first_value(bytes: &[u8]) -> Option<f64> {
+    let bits = u64::from_be_bytes(*bytes.get(8..)?.first_chunk()?);
+    Some(f64::from_bits(bits))
+}
+
 fn read_all(reader: BitReader, count: usize, out: &mut Columns) -> Result<(), Error> {
     if count == 0 {
         return reader.finish();
