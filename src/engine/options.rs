@@ -95,14 +95,6 @@ pub struct Ignore {
     pub max_value_diff: f64,
 }
 
-impl Ignore {
-    /// Leaves out nothing, not even the newest sample come again.
-    pub const NONE: Self = Self {
-        max_time_diff_ms: -1,
-        max_value_diff: -1.0,
-    };
-}
-
 /// Smallest `CHUNK_SIZE`, in bytes.
 pub const MIN_CHUNK_BYTES: u32 = 48;
 /// Largest `CHUNK_SIZE`, in bytes.

@@ -50,29 +50,33 @@ pub struct Aggregation {
 }
 
 impl Aggregation {
-    /// Gives the buckets of a selection in its order: a time, and a result of each aggregator.
+    /// Whether the result is bounded, before any of it is given.
     ///
     /// # Errors
-    /// `Limit` where `EMPTY` would span more than [`MAX_BUCKETS`] of which `limit` buckets are
-    /// wanted; nothing was given then.
-    pub fn for_each(
-        &self,
-        series: &Series,
-        selection: &Selection,
-        limit: u64,
-        give: impl FnMut(Timestamp, &[f64]) -> ControlFlow<()>,
-    ) -> Result<()> {
+    /// `Limit` where `EMPTY` would span more than [`MAX_BUCKETS`], and more than that are wanted.
+    pub fn check(&self, series: &Series, selection: &Selection, wanted: u64) -> Result<()> {
         let range = selection.visible_range(series);
-        if self.empty && self.buckets.count_in(range).min(limit) > MAX_BUCKETS {
+        if self.empty && self.buckets.count_in(range).min(wanted) > MAX_BUCKETS {
             return Err(Error::Limit {
                 what: "buckets with EMPTY",
                 max: MAX_BUCKETS,
             });
         }
-        let mut pass = Pass::new(self, series, selection, give);
-        // The caller wants no more: that is not a failure.
-        let _ = pass.run(range);
         Ok(())
+    }
+
+    /// Gives the buckets of a selection in its order, until told to stop: a time, and a result of
+    /// each aggregator.
+    pub fn for_each(
+        &self,
+        series: &Series,
+        selection: &Selection,
+        give: impl FnMut(Timestamp, &[f64]) -> ControlFlow<()>,
+    ) {
+        let range = selection.visible_range(series);
+        let mut pass = Pass::new(self, series, selection, give);
+        // Whether all were wanted is the receiver's business.
+        let (ControlFlow::Continue(()) | ControlFlow::Break(())) = pass.run(range);
     }
 
     fn stamp_ms(&self, start_ms: Timestamp) -> Timestamp {

@@ -5,27 +5,50 @@ use crate::engine::{Error, Result, Sample};
 
 /// The rules a write goes by.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Upsert {
-    /// What happens at a time that already has a sample.
-    pub policy: DuplicatePolicy,
-    /// Which samples say nothing new; counts only with policy `LAST`.
-    pub ignore: Ignore,
+pub enum Upsert {
+    /// A client's sample.
+    Client {
+        /// What happens at a time that already has a sample.
+        policy: DuplicatePolicy,
+        /// Which samples say nothing new; counts only with policy `LAST`.
+        ignore: Ignore,
+    },
+    /// An effect that was decided before, on a master or before a restart: it is stored as it is,
+    /// over whatever there was.
+    Replay,
 }
 
 impl Upsert {
-    /// Takes every sample as it is, over any other: for effects that were decided before.
-    pub const REPLAY: Self = Self {
-        policy: DuplicatePolicy::Last,
-        ignore: Ignore::NONE,
-    };
-
     /// Whether `sample` says nothing new after `newest`.
     #[inline]
     pub(super) fn ignores(&self, newest: Sample, sample: Sample) -> bool {
-        self.policy == DuplicatePolicy::Last
-            && sample.time_ms >= newest.time_ms
-            && sample.time_ms - newest.time_ms <= self.ignore.max_time_diff_ms
-            && (sample.value - newest.value).abs() <= self.ignore.max_value_diff
+        let Self::Client {
+            policy: DuplicatePolicy::Last,
+            ignore,
+        } = self
+        else {
+            return false;
+        };
+        sample.time_ms >= newest.time_ms
+            && sample.time_ms - newest.time_ms <= ignore.max_time_diff_ms
+            && (sample.value - newest.value).abs() <= ignore.max_value_diff
+    }
+
+    /// What comes of a sample whose time has one already, and the value that is to stand.
+    ///
+    /// # Errors
+    /// As [`resolve`].
+    pub(super) fn outcome(&self, old: f64, new: f64) -> Result<Added> {
+        let value = match *self {
+            Self::Client { policy, .. } => resolve(policy, old, new)?,
+            Self::Replay => new,
+        };
+        let same = value.to_bits() == old.to_bits();
+        Ok(if same {
+            Added::Unchanged
+        } else {
+            Added::Updated(value)
+        })
     }
 }
 
@@ -36,7 +59,7 @@ impl Upsert {
 ///
 /// # Errors
 /// `Duplicate` with policy `BLOCK`, `NotANumber` where a number would be combined with NaN.
-pub(super) fn resolve(policy: DuplicatePolicy, old: f64, new: f64) -> Result<f64> {
+fn resolve(policy: DuplicatePolicy, old: f64, new: f64) -> Result<f64> {
     if policy == DuplicatePolicy::Block {
         return Err(Error::Duplicate);
     }
@@ -64,15 +87,4 @@ pub enum Added {
     Unchanged,
     /// It said nothing new.
     Ignored,
-}
-
-/// What resolving a duplicate came to, and the value that is to stand.
-pub(super) fn outcome(policy: DuplicatePolicy, old: f64, new: f64) -> Result<Added> {
-    let value = resolve(policy, old, new)?;
-    let same = value.to_bits() == old.to_bits();
-    Ok(if same {
-        Added::Unchanged
-    } else {
-        Added::Updated(value)
-    })
 }

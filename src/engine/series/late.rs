@@ -5,7 +5,7 @@
 //! the same block shares one decoding and one encoding.
 
 use super::block::{Block, SEAL_SAMPLES, SPLIT_SAMPLES};
-use super::{Added, Series, Upsert, outcome};
+use super::{Added, Series, Upsert};
 use crate::engine::codec::Columns;
 use crate::engine::{Error, Result, Sample, TimeRange};
 
@@ -59,7 +59,7 @@ impl Series {
         if upsert.ignores(open.newest, sample) {
             return Ok(Added::Ignored);
         }
-        let added = outcome(upsert.policy, open.newest.value, sample.value)?;
+        let added = upsert.outcome(open.newest.value, sample.value)?;
         if let Added::Updated(value) = added {
             open.newest.value = value;
         }
@@ -182,11 +182,13 @@ fn upsert_all(
     let mut changed = false;
     for &sample in samples {
         let added = match columns.times.binary_search(&sample.time_ms) {
-            Ok(at) => outcome(upsert.policy, columns.values[at], sample.value).inspect(|added| {
-                if let Added::Updated(value) = *added {
-                    columns.values[at] = value;
-                }
-            }),
+            Ok(at) => upsert
+                .outcome(columns.values[at], sample.value)
+                .inspect(|added| {
+                    if let Added::Updated(value) = *added {
+                        columns.values[at] = value;
+                    }
+                }),
             Err(at) => {
                 columns.times.insert(at, sample.time_ms);
                 columns.values.insert(at, sample.value);

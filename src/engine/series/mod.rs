@@ -32,7 +32,6 @@ use super::options::{Encoding, Options};
 use super::{Error, Result, Sample, TimeRange, Timestamp};
 use block::{Block, Form, Payload, SEAL_SAMPLES};
 pub use cursor::{Cursor, Order, Part};
-use duplicates::outcome;
 pub use duplicates::{Added, Upsert};
 use open::Open;
 
@@ -179,10 +178,11 @@ impl Series {
             return Err(Error::BackInTime);
         }
         let base = newest.map_or(0.0, |newest| newest.value);
-        if base.is_nan() {
+        let value = base + amount;
+        if value.is_nan() {
             return Err(Error::IncrementOfNan);
         }
-        self.add(Sample::new(time_ms, base + amount), upsert)
+        self.add(Sample::new(time_ms, value), upsert)
     }
 
     /// Appends a sample newer than the newest, seals the open block when it is full, and drops
