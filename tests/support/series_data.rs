@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// Samples in a generated series.
-pub const SAMPLES: usize = 8_192;
+pub(crate) const SAMPLES: usize = 8_192;
 /// 2024-01-01 00:00:00 UTC.
 const START_MS: i64 = 1_704_067_200_000;
 
@@ -23,27 +23,27 @@ const SEED_SPARSE: u64 = 0x7370_6172;
 
 /// A named series, a column each for times (strictly rising) and values.
 #[derive(Clone, Debug)]
-pub struct Recording {
+pub(crate) struct Recording {
     /// What it is, in one word.
-    pub name: String,
+    pub(crate) name: String,
     /// Milliseconds since 1970.
-    pub times: Vec<i64>,
+    pub(crate) times: Vec<i64>,
     /// One value a time.
-    pub values: Vec<f64>,
+    pub(crate) values: Vec<f64>,
 }
 
 /// `SplitMix64` (Steele, Lea, Flood 2014): ten lines, and every seed is a good one.
 #[derive(Clone, Debug)]
-pub struct SplitMix64(u64);
+pub(crate) struct SplitMix64(u64);
 
 impl SplitMix64 {
     /// The stream of a seed.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// The next 64 random bits.
-    pub fn next_u64(&mut self) -> u64 {
+    pub(crate) fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -52,18 +52,18 @@ impl SplitMix64 {
     }
 
     /// Uniform in `0..bound`, for a `bound` of 1 or more far below 2^64.
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next_u64() % bound
     }
 
     /// Uniform in `-spread..=spread`.
-    pub fn jitter(&mut self, spread: u32) -> i64 {
+    pub(crate) fn jitter(&mut self, spread: u32) -> i64 {
         let width = 2 * u64::from(spread) + 1;
         i64::try_from(self.below(width)).unwrap_or(0) - i64::from(spread)
     }
 
     /// Bell-shaped around 0 with deviation 1: twelve uniforms less their mean, no `ln` or `cos`.
-    pub fn bell(&mut self) -> f64 {
+    pub(crate) fn bell(&mut self) -> f64 {
         (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
     }
 
@@ -75,7 +75,7 @@ impl SplitMix64 {
 }
 
 /// The eight generated series.
-pub fn generated() -> Vec<Recording> {
+pub(crate) fn generated() -> Vec<Recording> {
     vec![
         temperature(),
         humidity(),
@@ -95,7 +95,7 @@ pub fn generated() -> Vec<Recording> {
 ///
 /// # Errors
 /// Where the folder exists and cannot be read.
-pub fn recorded() -> io::Result<Option<(PathBuf, Vec<Recording>)>> {
+pub(crate) fn recorded() -> io::Result<Option<(PathBuf, Vec<Recording>)>> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let folder = env::var_os("IOT_DATA").map_or(beside, PathBuf::from);
     if !folder.is_dir() {
@@ -154,9 +154,8 @@ fn series(name: &str, first: f64, mut step: impl FnMut(i64) -> (i64, f64)) -> Re
     }
 }
 
-/// As a device prints it: `decimals` digits after the point, by way of the nearest integer.
-fn rounded(value: f64, decimals: i32) -> f64 {
-    let scale = 10_f64.powi(decimals);
+/// As a device prints it: a whole number of `1 / scale`, and the nearest double to that.
+fn rounded(value: f64, scale: f64) -> f64 {
     (value * scale).round() / scale
 }
 
@@ -166,7 +165,7 @@ fn temperature() -> Recording {
     let mut degrees = 21.5;
     series("temperature", 21.5, move |_| {
         degrees += 0.04 * random.bell() - 0.002 * (degrees - 21.5);
-        (10_000, rounded(degrees, 1))
+        (10_000, rounded(degrees, 10.0))
     })
 }
 
@@ -178,7 +177,7 @@ fn humidity() -> Recording {
         percent += 0.1 * random.bell() - 0.001 * (percent - 55.0);
         let old_ms = slip_ms;
         slip_ms = random.jitter(50);
-        (30_000 + slip_ms - old_ms, rounded(percent, 2))
+        (30_000 + slip_ms - old_ms, rounded(percent, 100.0))
     })
 }
 
@@ -208,7 +207,7 @@ fn battery() -> Recording {
     let mut volts = 4.15;
     series("battery", 4.15, move |_| {
         volts -= 0.000_05;
-        (60_000, rounded(volts + 0.002 * random.bell(), 3))
+        (60_000, rounded(volts + 0.002 * random.bell(), 1e3))
     })
 }
 
@@ -219,7 +218,7 @@ fn latitude() -> Recording {
     series("latitude", 52.520_006_6, move |_| {
         speed = 0.98 * speed + 0.000_02 * random.bell();
         degrees += speed;
-        (1_000 + random.jitter(20), rounded(degrees, 7))
+        (1_000 + random.jitter(20), rounded(degrees, 1e7))
     })
 }
 
@@ -244,6 +243,6 @@ fn sparse() -> Recording {
         } else {
             0
         };
-        (300_000 + gap_ms, rounded(degrees, 2))
+        (300_000 + gap_ms, rounded(degrees, 100.0))
     })
 }

@@ -188,14 +188,14 @@ impl<'a> BitReader<'a> {
     /// The bits `ahead` of the position, justified to the left; the upper 57 are good.
     #[inline]
     pub fn peek(&self, ahead: u32) -> u64 {
-        let position = self.position_bits.saturating_add(ahead as usize);
+        let position = self.position_bits.wrapping_add(ahead as usize);
         u64::from_be_bytes(self.load(position / 8)) << (position % 8)
     }
 
     /// The bits `ahead` of the position, all 64 of them good.
     #[inline]
     pub fn peek_full(&self, ahead: u32) -> u64 {
-        let position = self.position_bits.saturating_add(ahead as usize);
+        let position = self.position_bits.wrapping_add(ahead as usize);
         let bytes: [u8; 9] = self.load(position / 8);
         let [high @ .., low] = bytes;
         let shift = position % 8;
@@ -208,7 +208,7 @@ impl<'a> BitReader<'a> {
     /// `Corrupt` when the stream has fewer; the position is then of no use.
     #[inline]
     pub fn skip(&mut self, count: u32) -> Result<(), Error> {
-        self.position_bits = self.position_bits.saturating_add(count as usize);
+        self.position_bits = self.position_bits.wrapping_add(count as usize);
         if self.position_bits > self.len_bits {
             return Err(Error::Corrupt {
                 what: "block ends early",
