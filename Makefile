@@ -1,0 +1,57 @@
+# Everything one does with redis-iot. `make help` lists it.
+
+PORT ?= 6379
+SHELL := /bin/bash
+CARGO ?= cargo
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+MODULE := $(TARGET)/release/libredis_iot.so
+VALKEY := $(TARGET)/valkey/usr/bin/valkey-server
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test bench lint fmt fmt-check doc clean
+
+help: ## Lists the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## Installs what is missing: a server, libclang for the bindings, Valkey for tests.
+	@bash .ci/setup "$(TARGET)"
+
+build: setup ## Builds the module with all optimisation.
+	@$(CARGO) build --release --lib
+	@echo "built $(MODULE)"
+
+run: build ## Starts a server with the module in the foreground; PORT chooses its port.
+	@if redis-cli -p $(PORT) PING >/dev/null 2>&1; then \
+	  echo "port $(PORT) is taken by another server; try: make run PORT=6380"; exit 1; fi
+	@mkdir -p "$(TARGET)/run"
+	@printf '%s\n' 'redis-iot is starting. In another terminal, type or paste:' \
+	  "  redis-cli -p $(PORT) IOT.ADD temp:1 '*' 21.5" \
+	  "  redis-cli -p $(PORT) IOT.RANGE temp:1 - +" \
+	  "  redis-cli -p $(PORT) IOT.INFO temp:1"
+	@exec redis-server ./redis.conf.example --port $(PORT) --dir "$(TARGET)/run" \
+	  --loadmodule "$(MODULE)"
+
+test: setup ## Runs all tests against redis-server, and those of the server against Valkey too.
+	@bash .ci/test "$(VALKEY)"
+
+bench: setup ## Measures codec, series and server; prints tables.
+	@$(CARGO) build --release --lib
+	@$(CARGO) bench --bench codec
+	@$(CARGO) bench --bench series
+	@$(CARGO) bench --bench server
+
+lint: setup ## Clippy over everything, and the links in the documentation.
+	@$(CARGO) clippy --all-targets -- -D warnings
+	@RUSTDOCFLAGS="-D rustdoc::broken_intra_doc_links" $(CARGO) doc --no-deps --document-private-items --quiet
+
+fmt: ## Formats the code.
+	@$(CARGO) fmt
+
+fmt-check: ## Fails if the code is not formatted.
+	@$(CARGO) fmt --check
+
+doc: setup ## Builds the documentation of the code.
+	@$(CARGO) doc --no-deps --document-private-items
+
+clean: ## Removes what was built.
+	@$(CARGO) clean
