@@ -4,10 +4,21 @@
 //! A command is a type with two things: what there is to say of it ([`spec::Spec`]) and what it
 //! does. It knows the server only as a [`Host`], so nothing here can reach behind its back.
 
+mod add;
 pub mod args;
+mod bulk;
+mod create;
+mod creation;
+mod delete;
+mod effect;
 pub mod error;
 mod get;
 pub mod host;
+mod increment;
+mod info;
+mod number;
+mod range;
+mod restore;
 pub mod spec;
 
 use args::Args;
@@ -15,7 +26,15 @@ use error::Result;
 use host::Host;
 use spec::Spec;
 
+pub use add::{Add, Ingest, MAdd};
+pub use bulk::{AddBulk, MAX_BULK_SAMPLES};
+pub use create::{Alter, Create};
+pub use delete::Del;
 pub use get::Get;
+pub use increment::{DecrBy, IncrBy};
+pub use info::Info;
+pub use range::{MAX_FILTER_TIMES, Range, RevRange};
+pub use restore::Restore;
 
 /// One command of the module.
 pub trait Command {
@@ -33,7 +52,22 @@ pub trait Command {
 /// Calls a macro with the list of all commands: `host` registers each, tests read each one's spec.
 macro_rules! with_all_commands {
     ($with:ident) => {
-        $with![$crate::command::Get]
+        $with![
+            $crate::command::Create,
+            $crate::command::Alter,
+            $crate::command::Add,
+            $crate::command::MAdd,
+            $crate::command::AddBulk,
+            $crate::command::Ingest,
+            $crate::command::IncrBy,
+            $crate::command::DecrBy,
+            $crate::command::Del,
+            $crate::command::Get,
+            $crate::command::Range,
+            $crate::command::RevRange,
+            $crate::command::Info,
+            $crate::command::Restore
+        ]
     };
 }
 pub(crate) use with_all_commands;

@@ -7,11 +7,13 @@
 //! A [`Series`] is the noun everything turns on; [`codec`] packs its samples, [`persist`] alone
 //! knows the stored bytes.
 
+pub mod aggregate;
 pub mod codec;
 mod error;
 pub mod labels;
 pub mod options;
 pub mod persist;
+pub mod query;
 mod sample;
 pub mod series;
 

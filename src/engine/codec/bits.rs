@@ -151,6 +151,9 @@ pub struct BitReader<'a> {
 }
 
 impl<'a> BitReader<'a> {
+    /// How many bits of [`BitReader::peek`] are good, wherever the position.
+    pub const PEEK_BITS: u32 = 57;
+
     /// Reads a finished stream.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self::with_tail(bytes, 0, 0)
@@ -185,14 +188,14 @@ impl<'a> BitReader<'a> {
     /// The bits `ahead` of the position, justified to the left; the upper 57 are good.
     #[inline]
     pub fn peek(&self, ahead: u32) -> u64 {
-        let position = self.position_bits.saturating_add(ahead as usize);
+        let position = self.position_bits.wrapping_add(ahead as usize);
         u64::from_be_bytes(self.load(position / 8)) << (position % 8)
     }
 
     /// The bits `ahead` of the position, all 64 of them good.
     #[inline]
     pub fn peek_full(&self, ahead: u32) -> u64 {
-        let position = self.position_bits.saturating_add(ahead as usize);
+        let position = self.position_bits.wrapping_add(ahead as usize);
         let bytes: [u8; 9] = self.load(position / 8);
         let [high @ .., low] = bytes;
         let shift = position % 8;
@@ -205,10 +208,24 @@ impl<'a> BitReader<'a> {
     /// `Corrupt` when the stream has fewer; the position is then of no use.
     #[inline]
     pub fn skip(&mut self, count: u32) -> Result<(), Error> {
-        self.position_bits = self.position_bits.saturating_add(count as usize);
+        self.position_bits = self.position_bits.wrapping_add(count as usize);
         if self.position_bits > self.len_bits {
             return Err(Error::Corrupt {
                 what: "block ends early",
+            });
+        }
+        Ok(())
+    }
+
+    /// Ends the reading of a finished stream.
+    ///
+    /// # Errors
+    /// `Corrupt` when more is left than the zeros that pad the last byte.
+    pub fn finish(&self) -> Result<(), Error> {
+        let rest_bits = self.len_bits.saturating_sub(self.position_bits);
+        if rest_bits >= 8 || self.peek(0) != 0 {
+            return Err(Error::Corrupt {
+                what: "block goes on after its last sample",
             });
         }
         Ok(())

@@ -33,3 +33,8 @@ pub fn decode(bytes: &[u8], count: usize, out: &mut Columns) -> Result<(), Error
         .extend(values.iter().map(|&word| f64::from_le_bytes(word)));
     Ok(())
 }
+
+/// The value of the first of `count` samples, without decoding the rest.
+pub fn first_value(bytes: &[u8], count: usize) -> Option<f64> {
+    Some(f64::from_le_bytes(*bytes.get(8 * count..)?.first_chunk()?))
+}

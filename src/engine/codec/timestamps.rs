@@ -27,9 +27,22 @@ const WIDTHS: [u8; CLASSES] = [0, 7, 9, 12, 16, 20, 32, 64];
 const CLASSES: usize = 8;
 /// The class whose payload does not fit in one [`Code`].
 const WIDEST: u32 = 7;
-const COUNTS: u64 = 0x4727_1a15_100c_0901;
+/// Bits of prefix and payload by class, a byte each, class 0 lowest.
+const COUNTS: u64 = counts();
 /// Class by the number of significant bits of a folded delta of delta.
 const CLASS_OF_BITS: [u8; 65] = class_of_bits();
+
+const fn counts() -> u64 {
+    let mut counts = [0; CLASSES];
+    let mut class = 0u8;
+    while (class as usize) < CLASSES {
+        let is_widest = class as u32 == WIDEST;
+        let prefix = if is_widest { class } else { class + 1 };
+        counts[class as usize] = prefix + WIDTHS[class as usize];
+        class += 1;
+    }
+    u64::from_le_bytes(counts)
+}
 
 const fn class_of_bits() -> [u8; 65] {
     let mut table = [0; 65];
@@ -133,7 +146,8 @@ impl Code {
             return Read::Wide { prefix: WIDEST };
         }
         // From a register and not from a table: the next load waits for this.
-        let count = (COUNTS >> (8 * class)) as u32 & 0xff;
+        let [count, ..] = (COUNTS >> (8 * class)).to_le_bytes();
+        let count = u32::from(count);
         let value = ahead << (class + 1) >> (65 + class - count);
         Read::Folded { value, count }
     }

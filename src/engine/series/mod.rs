@@ -1,21 +1,84 @@
-//! One series; being built.
+//! A series: the samples of one sensor in order of time.
+//!
+//! ```text
+//!  hidden by retention                                                    open block
+//!      |   sealed blocks, immutable, at most 640 samples each          encoder      newest
+//!  [ ::|==== ][ ========= ][ ========= ][ ==== ][ ========= ]  ...  [ ========== ]  [ = ]
+//!      ^
+//!      newest - retention: reads begin here; a block wholly before it is dropped
+//! ```
+//!
+//! Invariants, checked by [`Series::validate`]:
+//! - times rise strictly through all blocks and are never negative;
+//! - a sealed block has 1 to [`SPLIT_SAMPLES`](block::SPLIT_SAMPLES) samples;
+//! - with any sample at all there is an open block, so the newest sample is always at hand;
+//! - no sealed block lies wholly before the retention window.
+//!
+//! Appending is O(1) amortised. A late sample re-encodes the one block it falls into.
 
-use super::options::Options;
-use super::{Sample, TimeRange, Timestamp};
+pub mod block;
+mod cursor;
+mod delete;
+mod digest;
+mod duplicates;
+mod late;
+mod open;
 
-/// Bytes of a sealed block.
-pub type Payload = triomphe::ThinArc<(), u8>;
+use std::collections::VecDeque;
+
+use super::codec::Columns;
+use super::codec::gorilla::Encoder;
+use super::options::{Encoding, Options};
+use super::{Error, Result, Sample, TimeRange, Timestamp};
+use block::{Block, Form, Payload, SEAL_SAMPLES};
+pub use cursor::{Cursor, Order, Part};
+pub use duplicates::{Added, Upsert};
+use open::Open;
 
 /// A series of samples.
 #[derive(Clone, Debug)]
 pub struct Series {
     options: Options,
+    sealed: VecDeque<Block>,
+    open: Option<Open>,
+}
+
+/// A heap allocation of a series, for a host that accounts for memory.
+#[derive(Clone, Copy, Debug)]
+pub enum Allocation {
+    /// One that begins here, and in how many series it counts.
+    At(*const u8, usize),
+    /// One of this many bytes.
+    Bytes(usize),
 }
 
 impl Series {
     /// An empty series.
     pub fn new(options: Options) -> Self {
-        Self { options }
+        Self {
+            options,
+            sealed: VecDeque::new(),
+            open: None,
+        }
+    }
+
+    /// Puts a series together from its blocks, and checks what they claim.
+    ///
+    /// # Errors
+    /// `Corrupt` where an invariant does not hold.
+    pub fn from_blocks(options: Options, sealed: VecDeque<Block>, open: &Columns) -> Result<Self> {
+        let mut series = Self {
+            options,
+            sealed,
+            open: None,
+        };
+        block::check_times(&open.times)?;
+        for (&time_ms, &value) in open.times.iter().zip(&open.values) {
+            series.push_open(Sample::new(time_ms, value));
+        }
+        series.validate()?;
+        series.expire();
+        Ok(series)
     }
 
     /// Its options.
@@ -23,45 +86,311 @@ impl Series {
         &self.options
     }
 
+    /// Changes options. What retention hid before is gone, also when it grows; a new encoding or
+    /// chunk size counts for blocks sealed from now on.
+    pub fn alter(&mut self, change: impl FnOnce(&mut Options)) {
+        self.forget_hidden();
+        change(&mut self.options);
+        self.expire();
+    }
+
     /// The newest sample. O(1).
+    #[inline]
     pub fn newest(&self) -> Option<Sample> {
-        None
+        self.open.as_ref().map(|open| open.newest)
     }
 
-    /// Number of heap allocations that hold samples: the work of freeing it.
+    /// The times that reads may see; empty where there is no sample.
+    pub fn visible(&self) -> TimeRange {
+        match self.newest() {
+            None => TimeRange::new(0, -1),
+            Some(newest) => TimeRange::new(self.cutoff_ms(newest.time_ms), newest.time_ms),
+        }
+    }
+
+    /// The first time inside the retention window that ends at `newest_ms`.
+    fn cutoff_ms(&self, newest_ms: Timestamp) -> Timestamp {
+        if self.options.retention_ms == 0 {
+            return 0;
+        }
+        newest_ms.saturating_sub(self.options.retention_ms).max(0)
+    }
+
+    /// Adds one sample, whose time is not negative.
+    ///
+    /// # Errors
+    /// `OlderThanRetention`, `Duplicate`, `NotANumber`; nothing has changed then.
+    #[inline]
+    pub fn add(&mut self, sample: Sample, upsert: &Upsert) -> Result<Added> {
+        let Some(open) = &mut self.open else {
+            self.open = Some(Open::starting_with(sample));
+            return Ok(Added::Stored);
+        };
+        if sample.time_ms > open.newest.time_ms {
+            if upsert.ignores(open.newest, sample) {
+                return Ok(Added::Ignored);
+            }
+            self.append(sample);
+            return Ok(Added::Stored);
+        }
+        self.add_late(sample, upsert)
+    }
+
+    #[cold]
+    fn add_late(&mut self, sample: Sample, upsert: &Upsert) -> Result<Added> {
+        let mut result = Err(Error::OlderThanRetention);
+        self.add_late_run(&[sample], upsert, &mut |_, outcome| result = outcome);
+        result
+    }
+
+    /// Adds samples in the order given, and tells for each of them what became of it. Late samples
+    /// that follow each other into the same block re-encode it once.
+    pub fn add_all(
+        &mut self,
+        samples: &[Sample],
+        upsert: &Upsert,
+        tell: &mut impl FnMut(Sample, Result<Added>),
+    ) {
+        let mut rest = samples;
+        while let Some((&sample, after)) = rest.split_first() {
+            if self
+                .newest()
+                .is_none_or(|newest| sample.time_ms > newest.time_ms)
+            {
+                let outcome = self.add(sample, upsert);
+                tell(sample, outcome);
+                rest = after;
+            } else {
+                let taken = self.add_late_run(rest, upsert, tell);
+                rest = &rest[taken..];
+            }
+        }
+    }
+
+    /// Adds `amount` to the newest value, at `time_ms`: at the newest time in place, later as a new
+    /// sample. An empty series begins at 0.
+    ///
+    /// # Errors
+    /// `BackInTime`, `IncrementOfNan`; nothing has changed then.
+    pub fn increment(&mut self, time_ms: Timestamp, amount: f64, upsert: &Upsert) -> Result<Added> {
+        let newest = self.newest();
+        if newest.is_some_and(|newest| time_ms < newest.time_ms) {
+            return Err(Error::BackInTime);
+        }
+        let base = newest.map_or(0.0, |newest| newest.value);
+        let value = base + amount;
+        if value.is_nan() {
+            return Err(Error::IncrementOfNan);
+        }
+        self.add(Sample::new(time_ms, value), upsert)
+    }
+
+    /// Appends a sample newer than the newest, seals the open block when it is full, and drops
+    /// what falls out of the retention window.
+    #[inline]
+    fn append(&mut self, sample: Sample) {
+        self.push_open(sample);
+        if self.options.retention_ms != 0 {
+            self.expire();
+        }
+    }
+
+    #[inline]
+    fn push_open(&mut self, sample: Sample) {
+        let Some(open) = &mut self.open else {
+            self.open = Some(Open::starting_with(sample));
+            return;
+        };
+        open.append(sample);
+        let encoder = open.encoder();
+        if encoder.len() >= SEAL_SAMPLES || encoder.size_bytes() >= self.seal_size_bytes() {
+            self.seal();
+        }
+    }
+
+    /// Size of the open stream at which it is sealed.
+    #[inline]
+    fn seal_size_bytes(&self) -> usize {
+        self.options.chunk_bytes as usize
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn seal(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        let encoder = std::mem::take(open.encoder_mut());
+        let mut columns = Columns::default();
+        encoder
+            .decode_into(&mut columns)
+            .expect("BUG: an open block decodes");
+        let block = match self.form() {
+            Form::Gorilla => Block::of(
+                &columns.times,
+                &columns.values,
+                Form::Gorilla,
+                &encoder.finish(),
+            ),
+            form @ Form::Raw => Block::encode(&columns.times, &columns.values, form),
+        };
+        self.make_room();
+        self.sealed.push_back(block);
+    }
+
+    fn form(&self) -> Form {
+        match self.options.encoding {
+            Encoding::Compressed | Encoding::Gorilla => Form::Gorilla,
+            Encoding::Uncompressed => Form::Raw,
+        }
+    }
+
+    /// Grows the array of descriptors by a quarter of its power of two, and not by doubling: what
+    /// is unused would cost more than the samples of a quiet series. All sizes are size classes of
+    /// the usual allocators.
+    fn make_room(&mut self) {
+        let capacity = self.sealed.capacity();
+        if self.sealed.len() == capacity {
+            let more = if capacity < 4 {
+                2
+            } else {
+                (1 << capacity.ilog2()) / 4
+            };
+            self.sealed.reserve_exact(more);
+        }
+    }
+
+    /// Drops blocks that lie wholly before the retention window. O(1) unless there are some.
+    fn expire(&mut self) {
+        let cutoff_ms = self.visible().from;
+        while self
+            .sealed
+            .front()
+            .is_some_and(|block| block.last_ms() < cutoff_ms)
+        {
+            self.sealed.pop_front();
+        }
+        if self.sealed.is_empty()
+            && let Some(open) = &mut self.open
+            && open
+                .encoder()
+                .last_time_ms()
+                .is_some_and(|last_ms| last_ms < cutoff_ms)
+        {
+            *open.encoder_mut() = Encoder::new();
+        }
+    }
+
+    /// Number of samples that reads may see. O(blocks), and one block is decoded where retention
+    /// ends inside it.
+    pub fn len(&self) -> u64 {
+        let from_ms = self.visible().from;
+        let mut total = self.open.as_ref().map_or(0, Open::len);
+        total += self.sealed.iter().map(Block::len).sum::<usize>();
+        let mut hidden = Columns::default();
+        if let Some(first) = self.parts(TimeRange::ALL, Order::Ascending).next()
+            && first.first_ms() < from_ms
+        {
+            first.read(TimeRange::new(0, from_ms - 1), &mut hidden);
+        }
+        (total - hidden.len()) as u64
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_none()
+    }
+
+    /// The oldest sample that reads may see.
+    pub fn oldest(&self) -> Option<Sample> {
+        let visible = self.visible();
+        let mut columns = Columns::default();
+        self.parts(visible, Order::Ascending)
+            .next()?
+            .read(visible, &mut columns);
+        Some(Sample::new(
+            *columns.times.first()?,
+            *columns.values.first()?,
+        ))
+    }
+
+    /// The blocks that hold times of `range`, in an order.
+    pub fn parts(&self, range: TimeRange, order: Order) -> Cursor<'_> {
+        Cursor::new(self, range, order)
+    }
+
+    /// The sealed blocks, oldest first.
+    pub fn sealed(&self) -> &VecDeque<Block> {
+        &self.sealed
+    }
+
+    /// Number of blocks, sealed and open: the work of freeing the series.
     pub fn block_count(&self) -> usize {
-        0
+        self.sealed.len() + usize::from(self.open.is_some())
     }
 
-    /// Every heap allocation the series owns, with the number of series that share it.
-    pub fn allocations(&self, visit: &mut dyn FnMut(*const u8, usize)) {
-        visit(self.options.labels.packed().as_ptr(), 1);
+    /// Every heap allocation of the series.
+    pub fn allocations(&self, visit: &mut impl FnMut(Allocation)) {
+        if !self.options.labels.is_empty() {
+            visit(Allocation::At(self.options.labels.packed().as_ptr(), 1));
+        }
+        if self.sealed.capacity() > 0 {
+            visit(Allocation::Bytes(
+                self.sealed.capacity() * size_of::<Block>(),
+            ));
+        }
+        for block in &self.sealed {
+            let owners = Payload::strong_count(block.payload()).max(1);
+            visit(Allocation::At(block.payload().as_ptr().cast(), owners));
+        }
+        if let Some(open) = &self.open
+            && open.encoder().buffer().capacity() > 0
+        {
+            visit(Allocation::At(open.encoder().buffer().as_ptr(), 1));
+        }
     }
 
     /// The heap buffer of the open block, for a host that moves it to another address. Its
     /// contents and length must stay as they are.
     pub fn open_buffer_mut(&mut self) -> Option<&mut Vec<u8>> {
-        None
+        self.open
+            .as_mut()
+            .map(|open| open.encoder_mut().buffer_mut())
     }
 
     /// The payloads of the sealed blocks, for a host that moves them to another address.
     pub fn payloads_mut(&mut self) -> impl Iterator<Item = &mut Payload> {
-        std::iter::empty()
+        self.sealed.iter_mut().map(Block::payload_mut)
     }
 
-    /// Feeds what makes two series equal, options and samples and not their layout in blocks, as
-    /// a sequence of byte strings.
-    pub fn digest(&self, feed: &mut dyn FnMut(&[u8])) {
-        feed(self.options.labels.packed());
-    }
-
-    /// Deletes the samples in `range`; returns how many there were.
-    pub fn delete(&mut self, _range: TimeRange) -> u64 {
-        0
-    }
-
-    /// Time of the oldest sample that is visible.
-    pub fn oldest_ms(&self) -> Option<Timestamp> {
-        None
+    /// Checks the invariants. O(blocks), and the open block is decoded.
+    ///
+    /// # Errors
+    /// `Corrupt` with what does not hold.
+    pub fn validate(&self) -> Result<()> {
+        let mut columns = Columns::default();
+        match &self.open {
+            Some(open) => open.read_from(0, &mut columns),
+            None if self.sealed.is_empty() => {}
+            None => {
+                return Err(Error::Corrupt {
+                    what: "no open block",
+                });
+            }
+        }
+        block::check_times(&columns.times)?;
+        let sealed = self
+            .sealed
+            .iter()
+            .map(|block| (block.first_ms(), block.last_ms()));
+        let open = columns.times.first().map(|&first| (first, first));
+        let mut before_ms = -1;
+        for (first_ms, last_ms) in sealed.chain(open) {
+            if first_ms <= before_ms || last_ms < first_ms {
+                return Err(Error::Corrupt {
+                    what: "blocks out of order",
+                });
+            }
+            before_ms = last_ms;
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,92 @@
+//! `IOT.CREATE` and `IOT.ALTER`.
+
+use super::args::Args;
+use super::creation::{
+    CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IGNORE, LABELS, RETENTION,
+};
+use super::error::{Error, Result};
+use super::host::{Host, Reply, Slot};
+use super::spec::{Access, Arg, Effect, Keys, Spec};
+use super::{Command, effect};
+use crate::engine::Series;
+
+const ARGS: &[Arg] = &[
+    Arg::key(),
+    RETENTION,
+    ENCODING,
+    CHUNK_SIZE,
+    DUPLICATE_POLICY,
+    IGNORE,
+    LABELS,
+];
+
+/// `IOT.CREATE key [options]`: creates an empty series.
+#[derive(Debug)]
+pub struct Create;
+
+impl Command for Create {
+    const SPEC: Spec = Spec {
+        name: "IOT.CREATE",
+        arity: -2,
+        effect: Effect::Write,
+        fast: true,
+        keys: Keys::First,
+        access: Access::Insert,
+        summary: "Creates an empty series",
+        since: "0.1.0",
+        complexity: "O(1)",
+        args: ARGS,
+    };
+
+    fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
+        let key = args.key()?;
+        let mut creation = Creation::default();
+        while creation.take(&mut args)? {}
+        args.finish()?;
+        match host.write(key) {
+            Slot::Missing => {}
+            Slot::Foreign | Slot::Series(_) => return Err(Error::KeyExists),
+        }
+        let options = creation.options(&host.settings());
+        effect::send_creation(host, key, &options);
+        drop(host.create(key, Series::new(options)));
+        host.notify(c"iot.create", key);
+        host.reply().ok();
+        Ok(())
+    }
+}
+
+/// `IOT.ALTER key [options]`: changes the options given, for samples to come.
+#[derive(Debug)]
+pub struct Alter;
+
+impl Command for Alter {
+    const SPEC: Spec = Spec {
+        name: "IOT.ALTER",
+        arity: -2,
+        effect: Effect::Write,
+        fast: false,
+        keys: Keys::First,
+        access: Access::Update,
+        summary: "Changes the options of a series",
+        since: "0.1.0",
+        complexity: "O(N) where N is the number of blocks that leave the retention window",
+        args: ARGS,
+    };
+
+    fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
+        let key = args.key()?;
+        let mut creation = Creation::default();
+        while creation.take(&mut args)? {}
+        args.finish()?;
+        match host.write(key) {
+            Slot::Missing => return Err(Error::NoSuchKey),
+            Slot::Foreign => return Err(Error::WrongType),
+            Slot::Series(mut series) => series.alter(|options| creation.alter(options)),
+        }
+        host.replicate_verbatim();
+        host.notify(c"iot.alter", key);
+        host.reply().ok();
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! `IOT.DEL key from to`: deletes a range of samples.
+
+use super::Command;
+use super::args::Args;
+use super::error::{Error, Result};
+use super::host::{Host, Reply, Slot};
+use super::range;
+use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
+
+/// `IOT.DEL`.
+#[derive(Debug)]
+pub struct Del;
+
+impl Command for Del {
+    const SPEC: Spec = Spec {
+        name: "IOT.DEL",
+        arity: 4,
+        effect: Effect::Free,
+        fast: false,
+        keys: Keys::First,
+        access: Access::Delete,
+        summary: "Deletes the samples of a series in a range of time, both ends included; replies \
+                  with their number",
+        since: "0.1.0",
+        complexity: "O(N) where N is the number of blocks of the series; two at most are re-encoded",
+        args: &[
+            Arg::key(),
+            Arg::value("from-timestamp", ArgKind::String),
+            Arg::value("to-timestamp", ArgKind::String),
+        ],
+    };
+
+    fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
+        let key = args.key()?;
+        let range = range::bounds(&mut args)?.range;
+        args.finish()?;
+        let deleted = match host.write(key) {
+            Slot::Missing => return Err(Error::NoSuchKey),
+            Slot::Foreign => return Err(Error::WrongType),
+            Slot::Series(mut series) => series.delete(range),
+        };
+        if deleted > 0 {
+            host.replicate_verbatim();
+            host.notify(c"iot.del", key);
+        }
+        host.reply()
+            .integer(i64::try_from(deleted).unwrap_or(i64::MAX));
+        Ok(())
+    }
+}

@@ -1,0 +1,410 @@
+//! `IOT.RANGE` and `IOT.REVRANGE`.
+//!
+//! ```text
+//! key from|- to|+ [LATEST] [FILTER_BY_TS ts ...] [FILTER_BY_VALUE min max] [COUNT n]
+//! [[ALIGN start|-|end|+|ts] AGGREGATION agg[,agg ...] bucketMs
+//!  [BUCKETTIMESTAMP start|-|mid|~|end|+] [EMPTY]]
+//! ```
+//!
+//! The options may come in any order, each once.
+
+use std::ops::ControlFlow;
+
+use super::Command;
+use super::args::Args;
+use super::creation::set;
+use super::error::{Error, Result, Token};
+use super::host::{Host, Reply, Slot};
+use super::number;
+use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
+use crate::engine::aggregate::{Aggregator, MAX_AGGREGATORS};
+use crate::engine::query::{Aggregation, Buckets, Filter, Selection, Stamp};
+use crate::engine::series::Order;
+use crate::engine::{self, Series, TimeRange, Timestamp};
+
+/// Most times of `FILTER_BY_TS`.
+pub const MAX_FILTER_TIMES: usize = 1024;
+
+/// A range as a client gave it.
+pub(super) struct Bounds {
+    pub(super) range: TimeRange,
+    /// Whether its ends were times, and not `-` or `+`.
+    explicit_from: bool,
+    explicit_to: bool,
+}
+
+/// Reads the two ends of a range: a time each, `-` for the oldest, `+` for the newest.
+///
+/// # Errors
+/// `Invalid`, `MissingValue`.
+pub(super) fn bounds(args: &mut Args<'_>) -> Result<Bounds> {
+    let (from, explicit_from) = bound(args.take("fromTimestamp")?, "wrong fromTimestamp")?;
+    let (to, explicit_to) = bound(args.take("toTimestamp")?, "wrong toTimestamp")?;
+    Ok(Bounds {
+        range: TimeRange::new(from, to),
+        explicit_from,
+        explicit_to,
+    })
+}
+
+fn bound(text: &[u8], what: &'static str) -> Result<(Timestamp, bool)> {
+    match text {
+        b"-" => Ok((0, false)),
+        b"+" => Ok((Timestamp::MAX, false)),
+        _ => {
+            let time_ms = number::whole(text);
+            Ok((
+                time_ms.ok_or_else(|| Error::Invalid(what, Token::from(text)))?,
+                true,
+            ))
+        }
+    }
+}
+
+/// Where buckets begin.
+enum Align {
+    Start,
+    End,
+    At(Timestamp),
+}
+
+/// The options behind the range, as they were given.
+#[derive(Default)]
+struct Given {
+    latest: Option<()>,
+    times: Option<Vec<i64>>,
+    values: Option<(f64, f64)>,
+    count: Option<u64>,
+    align: Option<Align>,
+    aggregation: Option<(Vec<Aggregator>, i64)>,
+    stamp: Option<Stamp>,
+    empty: Option<()>,
+}
+
+impl Given {
+    /// Reads one option if there is one; returns whether there was.
+    fn take(&mut self, args: &mut Args<'_>) -> Result<bool> {
+        if args.keyword("LATEST") {
+            set(&mut self.latest, "LATEST", ())?;
+        } else if args.keyword("FILTER_BY_TS") {
+            set(&mut self.times, "FILTER_BY_TS", times(args)?)?;
+        } else if args.keyword("FILTER_BY_VALUE") {
+            let bounds = (value_bound(args, "MIN")?, value_bound(args, "MAX")?);
+            set(&mut self.values, "FILTER_BY_VALUE", bounds)?;
+        } else if args.keyword("COUNT") {
+            set(&mut self.count, "COUNT", count(args)?)?;
+        } else if args.keyword("ALIGN") {
+            set(&mut self.align, "ALIGN", align(args)?)?;
+        } else if args.keyword("AGGREGATION") {
+            set(&mut self.aggregation, "AGGREGATION", aggregation(args)?)?;
+        } else if args.keyword("BUCKETTIMESTAMP") {
+            set(&mut self.stamp, "BUCKETTIMESTAMP", stamp(args)?)?;
+        } else if args.keyword("EMPTY") {
+            set(&mut self.empty, "EMPTY", ())?;
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Where buckets begin, which the ends of the range may say.
+    fn align_ms(&self, bounds: &Bounds) -> Result<Timestamp> {
+        match self.align {
+            None => Ok(0),
+            Some(Align::At(time_ms)) => Ok(time_ms),
+            Some(Align::Start) if bounds.explicit_from => Ok(bounds.range.from),
+            Some(Align::End) if bounds.explicit_to => Ok(bounds.range.to),
+            Some(Align::Start) => Err(Error::Conflict(
+                "start alignment can only be used with explicit start timestamp",
+            )),
+            Some(Align::End) => Err(Error::Conflict(
+                "end alignment can only be used with explicit end timestamp",
+            )),
+        }
+    }
+
+    fn aggregation(&mut self, bounds: &Bounds) -> Result<Option<Aggregation>> {
+        let align_ms = self.align_ms(bounds)?;
+        let without = |what, given| {
+            if given {
+                Err(Error::Conflict(what))
+            } else {
+                Ok(())
+            }
+        };
+        let Some((aggregators, width_ms)) = self.aggregation.take() else {
+            without(
+                "ALIGN parameter can only be used with AGGREGATION",
+                self.align.is_some(),
+            )?;
+            without(
+                "BUCKETTIMESTAMP can only be used with AGGREGATION",
+                self.stamp.is_some(),
+            )?;
+            without(
+                "EMPTY can only be used with AGGREGATION",
+                self.empty.is_some(),
+            )?;
+            return Ok(None);
+        };
+        Ok(Some(Aggregation {
+            aggregators,
+            buckets: Buckets::new(width_ms, align_ms),
+            stamp: self.stamp.unwrap_or_default(),
+            empty: self.empty.is_some(),
+        }))
+    }
+}
+
+fn times(args: &mut Args<'_>) -> Result<Vec<i64>> {
+    let mut times = vec![number::timestamp(args.take("FILTER_BY_TS")?)?];
+    while let Some(time_ms) = args.peek().and_then(number::whole) {
+        args.take("FILTER_BY_TS")?;
+        times.push(time_ms);
+        if times.len() > MAX_FILTER_TIMES {
+            let max = MAX_FILTER_TIMES as u64;
+            return Err(engine::Error::Limit {
+                what: "times in FILTER_BY_TS",
+                max,
+            }
+            .into());
+        }
+    }
+    Ok(times)
+}
+
+fn value_bound(args: &mut Args<'_>, which: &'static str) -> Result<f64> {
+    let text = args.take("FILTER_BY_VALUE")?;
+    let what = if which == "MIN" {
+        "Couldn't parse MIN"
+    } else {
+        "Couldn't parse MAX"
+    };
+    number::real(text).ok_or_else(|| Error::Invalid(what, Token::from(text)))
+}
+
+fn count(args: &mut Args<'_>) -> Result<u64> {
+    let text = args.take("COUNT")?;
+    match number::whole(text).map(i64::cast_unsigned) {
+        None => Err(Error::Invalid("Couldn't parse COUNT", Token::from(text))),
+        Some(0) => Err(Error::Invalid("Invalid COUNT value", Token::from(text))),
+        Some(count) => Ok(count),
+    }
+}
+
+fn align(args: &mut Args<'_>) -> Result<Align> {
+    let text = args.take("ALIGN")?;
+    match &text.to_ascii_lowercase()[..] {
+        b"start" | b"-" => Ok(Align::Start),
+        b"end" | b"+" => Ok(Align::End),
+        _ => match number::whole(text) {
+            Some(time_ms) => Ok(Align::At(time_ms)),
+            None => Err(Error::Invalid("unknown ALIGN parameter", Token::from(text))),
+        },
+    }
+}
+
+fn aggregation(args: &mut Args<'_>) -> Result<(Vec<Aggregator>, i64)> {
+    let aggregators = number::aggregators(args.take("AGGREGATION")?)?;
+    if aggregators.len() > MAX_AGGREGATORS {
+        let max = MAX_AGGREGATORS as u64;
+        return Err(engine::Error::Limit {
+            what: "aggregators",
+            max,
+        }
+        .into());
+    }
+    let text = args.take("bucketDuration")?;
+    match number::whole(text) {
+        None => Err(Error::Invalid(
+            "Couldn't parse bucketDuration",
+            Token::from(text),
+        )),
+        Some(0) => Err(Error::Conflict("bucketDuration must be greater than zero")),
+        Some(width_ms) => Ok((aggregators, width_ms)),
+    }
+}
+
+fn stamp(args: &mut Args<'_>) -> Result<Stamp> {
+    let text = args.take("BUCKETTIMESTAMP")?;
+    match &text.to_ascii_lowercase()[..] {
+        b"start" | b"-" => Ok(Stamp::Start),
+        b"mid" | b"~" => Ok(Stamp::Middle),
+        b"end" | b"+" => Ok(Stamp::End),
+        _ => Err(Error::Invalid(
+            "unknown BUCKETTIMESTAMP parameter",
+            Token::from(text),
+        )),
+    }
+}
+
+/// A range query over one series.
+struct Query {
+    selection: Selection,
+    aggregation: Option<Aggregation>,
+    limit: u64,
+}
+
+impl Query {
+    fn parse(args: &mut Args<'_>, order: Order) -> Result<Self> {
+        let bounds = bounds(args)?;
+        let mut given = Given::default();
+        while given.take(args)? {}
+        args.finish()?;
+        let aggregation = given.aggregation(&bounds)?;
+        let filter = Filter::new(given.times, given.values);
+        let selection = Selection {
+            range: bounds.range,
+            order,
+            filter,
+        };
+        Ok(Self {
+            selection,
+            aggregation,
+            limit: given.count.unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Replies with the rows of the query.
+    fn reply(&self, series: &Series, reply: &impl Reply) -> Result<()> {
+        let mut rows = Rows {
+            reply,
+            limit: self.limit,
+            given: 0,
+        };
+        match &self.aggregation {
+            None => {
+                rows.open();
+                self.selection
+                    .for_each(series, |sample| rows.give(sample.time_ms, &[sample.value]));
+            }
+            Some(aggregation) => {
+                aggregation.check(series, &self.selection, self.limit)?;
+                rows.open();
+                aggregation.for_each(series, &self.selection, |time_ms, values| {
+                    rows.give(time_ms, values)
+                });
+            }
+        }
+        rows.close();
+        Ok(())
+    }
+}
+
+/// Rows of a reply, up to a limit.
+struct Rows<'r, R> {
+    reply: &'r R,
+    limit: u64,
+    given: u64,
+}
+
+impl<R: Reply> Rows<'_, R> {
+    fn open(&self) {
+        self.reply.open_array();
+    }
+
+    #[inline]
+    fn give(&mut self, time_ms: Timestamp, values: &[f64]) -> ControlFlow<()> {
+        self.reply.array(1 + values.len());
+        self.reply.integer(time_ms);
+        values.iter().for_each(|&value| self.reply.number(value));
+        self.given += 1;
+        if self.given == self.limit {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn close(self) {
+        self.reply
+            .close_array(usize::try_from(self.given).unwrap_or(usize::MAX));
+    }
+}
+
+fn execute<H: Host>(host: &H, mut args: Args<'_>, order: Order) -> Result<()> {
+    let key = args.key()?;
+    let query = Query::parse(&mut args, order)?;
+    match host.read(key) {
+        Slot::Series(series) => query.reply(&series, host.reply()),
+        Slot::Foreign => Err(Error::WrongType),
+        Slot::Missing => Err(Error::NoSuchKey),
+    }
+}
+
+const ARGS: &[Arg] = &[
+    Arg::key(),
+    Arg::value("from-timestamp", ArgKind::String),
+    Arg::value("to-timestamp", ArgKind::String),
+    Arg::flag("LATEST"),
+    Arg::option("FILTER_BY_TS", "timestamp", ArgKind::Integer).repeated(),
+    Arg::block(
+        "filter-by-value",
+        &[
+            Arg::value("min", ArgKind::Double),
+            Arg::value("max", ArgKind::Double),
+        ],
+    )
+    .after("FILTER_BY_VALUE")
+    .or_none(),
+    Arg::option("COUNT", "count", ArgKind::Integer),
+    Arg::block(
+        "aggregation",
+        &[
+            Arg::option("ALIGN", "align", ArgKind::String),
+            Arg::value("aggregators", ArgKind::String).after("AGGREGATION"),
+            Arg::value("bucket-duration", ArgKind::Integer),
+            Arg::option("BUCKETTIMESTAMP", "bucket-timestamp", ArgKind::String),
+            Arg::flag("EMPTY"),
+        ],
+    )
+    .or_none(),
+];
+
+/// `IOT.RANGE`: samples or buckets, oldest first.
+#[derive(Debug)]
+pub struct Range;
+
+impl Command for Range {
+    const SPEC: Spec = Spec {
+        name: "IOT.RANGE",
+        arity: -4,
+        effect: Effect::Read,
+        fast: false,
+        keys: Keys::First,
+        access: Access::Read,
+        summary: "Queries a range of a series, oldest first",
+        since: "0.1.0",
+        complexity: "O(log B + N) where B is the number of blocks of the series and N that of the \
+                     samples in the range",
+        args: ARGS,
+    };
+
+    fn execute<H: Host>(host: &H, args: Args<'_>) -> Result<()> {
+        execute(host, args, Order::Ascending)
+    }
+}
+
+/// `IOT.REVRANGE`: samples or buckets, newest first.
+#[derive(Debug)]
+pub struct RevRange;
+
+impl Command for RevRange {
+    const SPEC: Spec = Spec {
+        name: "IOT.REVRANGE",
+        arity: -4,
+        effect: Effect::Read,
+        fast: false,
+        keys: Keys::First,
+        access: Access::Read,
+        summary: "Queries a range of a series, newest first",
+        since: "0.1.0",
+        complexity: "O(log B + N) where B is the number of blocks of the series and N that of the \
+                     samples in the range",
+        args: ARGS,
+    };
+
+    fn execute<H: Host>(host: &H, args: Args<'_>) -> Result<()> {
+        execute(host, args, Order::Descending)
+    }
+}

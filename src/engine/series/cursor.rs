@@ -1,0 +1,152 @@
+//! Reading a range block by block.
+
+use super::Series;
+use super::block::Block;
+use super::open::Open;
+use crate::engine::codec::Columns;
+use crate::engine::{TimeRange, Timestamp};
+
+/// The direction of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    Ascending,
+    /// Newest first.
+    Descending,
+}
+
+/// One block of a series.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a>(Kind<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum Kind<'a> {
+    Sealed(&'a Block),
+    Open(&'a Open),
+}
+
+impl<'a> Part<'a> {
+    /// The block, if it is sealed: its descriptor may spare the decoding.
+    pub fn sealed(self) -> Option<&'a Block> {
+        match self.0 {
+            Kind::Sealed(block) => Some(block),
+            Kind::Open(_) => None,
+        }
+    }
+
+    /// Time of its first sample.
+    pub fn first_ms(self) -> Timestamp {
+        match self.0 {
+            Kind::Sealed(block) => block.first_ms(),
+            Kind::Open(open) => open.first_ms(),
+        }
+    }
+
+    /// Time of its last sample.
+    pub fn last_ms(self) -> Timestamp {
+        match self.0 {
+            Kind::Sealed(block) => block.last_ms(),
+            Kind::Open(open) => open.newest.time_ms,
+        }
+    }
+
+    /// Number of its samples.
+    pub fn sample_count(self) -> usize {
+        match self.0 {
+            Kind::Sealed(block) => block.len(),
+            Kind::Open(open) => open.len(),
+        }
+    }
+
+    /// Bytes of its encoded samples.
+    pub fn size_bytes(self) -> usize {
+        match self.0 {
+            Kind::Sealed(block) => block.bytes().len(),
+            Kind::Open(open) => open.encoder().size_bytes() + size_of_val(&open.newest),
+        }
+    }
+
+    /// Replaces `out` by the samples inside `range`, oldest first whatever the order of reading.
+    pub fn read(self, range: TimeRange, out: &mut Columns) {
+        out.clear();
+        match self.0 {
+            Kind::Sealed(block) => block.read(out),
+            Kind::Open(open) => open.read_from(range.from, out),
+        }
+        if !range.covers(self.first_ms(), self.last_ms()) {
+            let end = out.times.partition_point(|&time_ms| time_ms <= range.to);
+            let start = out.times.partition_point(|&time_ms| time_ms < range.from);
+            out.truncate(end);
+            out.times.drain(..start.min(end));
+            out.values.drain(..start.min(end));
+        }
+    }
+}
+
+/// The blocks that overlap a range; an iterator over [`Part`]s.
+#[derive(Clone, Debug)]
+pub struct Cursor<'a> {
+    series: &'a Series,
+    /// The sealed blocks not yet given.
+    start: usize,
+    end: usize,
+    /// The open block, unless it is given or outside.
+    open: Option<&'a Open>,
+    order: Order,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(series: &'a Series, range: TimeRange, order: Order) -> Self {
+        let start = series
+            .sealed
+            .partition_point(|block| block.last_ms() < range.from);
+        let end = series
+            .sealed
+            .partition_point(|block| block.first_ms() <= range.to);
+        let open = series.open.as_ref().filter(|open| {
+            !range.is_empty() && range.from <= open.newest.time_ms && open.first_ms() <= range.to
+        });
+        Self {
+            series,
+            start,
+            end: end.max(start),
+            open,
+            order,
+        }
+    }
+
+    fn next_sealed(&mut self) -> Option<Part<'a>> {
+        if self.start == self.end {
+            return None;
+        }
+        let index = match self.order {
+            Order::Ascending => {
+                self.start += 1;
+                self.start - 1
+            }
+            Order::Descending => {
+                self.end -= 1;
+                self.end
+            }
+        };
+        self.series
+            .sealed
+            .get(index)
+            .map(|block| Part(Kind::Sealed(block)))
+    }
+
+    fn next_open(&mut self) -> Option<Part<'a>> {
+        self.open.take().map(|open| Part(Kind::Open(open)))
+    }
+}
+
+impl<'a> Iterator for Cursor<'a> {
+    type Item = Part<'a>;
+
+    fn next(&mut self) -> Option<Part<'a>> {
+        match self.order {
+            Order::Ascending => self.next_sealed().or_else(|| self.next_open()),
+            Order::Descending => self.next_open().or_else(|| self.next_sealed()),
+        }
+    }
+}
