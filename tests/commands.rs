@@ -155,7 +155,7 @@ fn telling_subscribers_of_keyspace_events_is_off_by_default_and_on_when_asked() 
         "PSUBSCRIBE __keyevent@*__:*",
         r#"["psubscribe", "__keyevent@*__:*", 1]"#,
     );
-    let writes = [
+    let lines = [
         ("IOT.CREATE a", &[("iot.create", "a")][..]),
         ("IOT.CREATE a", &[]),
         ("IOT.ALTER a RETENTION 10", &[("iot.alter", "a")]),
@@ -180,7 +180,7 @@ fn telling_subscribers_of_keyspace_events_is_off_by_default_and_on_when_asked() 
         ("IOT.INFO a", &[]),
     ];
     let publish = "PUBLISH __keyevent@0__:end end";
-    for (line, events) in writes {
+    for (line, events) in lines {
         writer.run(line);
         writer.expect(publish, "1");
         let mut seen = Vec::new();
@@ -224,8 +224,7 @@ fn numbers_are_shortest_round_trip_decimals_in_resp2() {
         ]);
         assert_eq!(client.run("IOT.GET t"), wanted, "{sent}");
     }
-    let bulk = format!("IOT.ADDBULK t PACKED packed:100=inf,101=-inf");
-    client.run(&bulk);
+    client.run("IOT.ADDBULK t PACKED packed:100=inf,101=-inf");
     client.expect("IOT.RANGE t 100 101", "[[100, #inf], [101, #-inf]]");
     assert!(
         format!("{:?}", client.run("IOT.RANGE t 100 101")).contains(r#"simple-string("inf")"#),

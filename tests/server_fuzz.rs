@@ -12,6 +12,9 @@ use support::notation::{error_text, packed, quoted, render, words};
 use support::seeds::{FUZZ_SEED, Random};
 use support::server::Server;
 
+/// The words of a command.
+type Line = Vec<Vec<u8>>;
+
 /// Mutants of each payload.
 const MUTANTS: usize = 500;
 /// Mutants that are accepted before all of them are stored and loaded.
@@ -125,8 +128,8 @@ fn read_fully(client: &mut Client, key: &str) {
 fn check_mutants(
     server: &mut Server,
     mutant_of: &mut dyn FnMut() -> Vec<u8>,
-    command: &dyn Fn(&str, Vec<u8>) -> Vec<Vec<u8>>,
-) -> usize {
+    command: &dyn Fn(&str, Vec<u8>) -> Line,
+) {
     let mut client = server.connect(Protocol::Resp2);
     client.expect("FLUSHALL", "+OK");
     let mut accepted = 0;
@@ -152,7 +155,6 @@ fn check_mutants(
         }
     }
     server.assert_alive(&|| "the mutants".into());
-    accepted
 }
 
 #[test]
@@ -184,20 +186,20 @@ fn mutated_dumps_are_refused_or_whole() {
     );
     let mut random = Random::new(FUZZ_SEED + 1);
     for payload in payloads {
-        check_mutants(
-            &mut server,
-            &payload,
-            &mut random,
-            &|key, payload, random| {
-                let mutant = mutate(payload, MODULE_HEADER_BYTES, FOOTER_BYTES, random);
-                restore(key, seal(mutant))
-            },
-        );
+        let mut mutant = || {
+            seal(mutate(
+                &payload,
+                MODULE_HEADER_BYTES,
+                FOOTER_BYTES,
+                &mut random,
+            ))
+        };
+        check_mutants(&mut server, &mut mutant, &restore);
     }
 }
 
 /// The arguments of every command of this name in an append-only file.
-fn commands_in(file: &[u8], name: &[u8]) -> Vec<Vec<Vec<u8>>> {
+fn commands_in(file: &[u8], name: &[u8]) -> Vec<Line> {
     let mut rest = file;
     let mut found = Vec::new();
     while !rest.is_empty() {
@@ -265,16 +267,12 @@ fn mutated_payloads_of_restore_are_refused_or_whole() {
                 render(&reply)
             );
         }
-        check_mutants(
-            &mut server,
-            &args[2],
-            &mut random,
-            &|key, payload, random| {
-                let mut line = words(&format!("IOT.RESTORE {key}"));
-                line.push(mutate(payload, 0, 0, random));
-                line
-            },
-        );
+        let mut mutant = || mutate(&args[2], 0, 0, &mut random);
+        check_mutants(&mut server, &mut mutant, &|key, payload| {
+            let mut line = words(&format!("IOT.RESTORE {key}"));
+            line.push(payload);
+            line
+        });
     }
 }
 
@@ -378,7 +376,7 @@ fn prepare(client: &mut Client) {
 }
 
 /// Sends lines, each followed by a `PING` that must be answered.
-fn check_lines(server: &mut Server, lines: impl Iterator<Item = Vec<Vec<u8>>>) {
+fn check_lines(server: &mut Server, lines: impl Iterator<Item = Line>) {
     let mut clients = Protocol::BOTH.map(|protocol| server.connect(protocol));
     prepare(&mut clients[0]);
     for (index, line) in lines.enumerate() {
@@ -445,7 +443,7 @@ fn no_line_of_random_tokens_harms_the_server() {
         .filter(|token| token.len() < 5_000)
         .collect();
     let mut random = Random::new(FUZZ_SEED + 3);
-    let lines: Vec<Vec<Vec<u8>>> = names
+    let lines: Vec<Line> = names
         .iter()
         .flat_map(|name| std::iter::repeat_n(name, RANDOM_LINES))
         .map(|name| {

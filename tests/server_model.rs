@@ -414,7 +414,8 @@ fn line_of(query: &Query) -> String {
             Stamp::Mid => "~",
             Stamp::End => "+",
         };
-        line.push(format!(" ALIGN {} AGGREGATION {} {} BUCKETTIMESTAMP {stamp}",
+        line.push(format!(
+            " ALIGN {} AGGREGATION {} {} BUCKETTIMESTAMP {stamp}",
             buckets.align,
             buckets.aggregators.join(","),
             buckets.duration

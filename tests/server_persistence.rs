@@ -333,7 +333,7 @@ fn every_acknowledged_sample_survives_a_kill_under_load() {
         };
         assert_eq!(rows.len(), count, "{key}");
         for (row, index) in rows.iter().zip(0..) {
-            let wanted = redis::Value::Array(vec![
+            let wanted = Value::Array(vec![
                 Value::Int(index),
                 Value::Double(format!("{index}.25").parse().unwrap()),
             ]);

@@ -85,7 +85,10 @@ impl Traffic {
             options.push(format!(" RETENTION {}", self.retention()));
         }
         if chances[1] {
-            options.push(format!(" CHUNK_SIZE {}", [48, 128, 4096][self.random.index(3)]));
+            options.push(format!(
+                " CHUNK_SIZE {}",
+                [48, 128, 4096][self.random.index(3)]
+            ));
         }
         if chances[2] {
             options.push(format!(" DUPLICATE_POLICY {}", self.random.pick(&POLICIES)));
