@@ -246,3 +246,21 @@ fn a_list_with_one_forbidden_key_is_forbidden() {
         .connect(Protocol::Resp2)
         .expect("EXISTS yours:1", "0");
 }
+
+#[test]
+fn a_label_like_a_keyword_does_not_hide_the_keys_of_an_ingest() {
+    let server = Server::start();
+    let lines = [
+        "IOT.INGEST LABELS a ITEMS ITEMS yours:1 5 1",
+        "IOT.INGEST LABELS ITEMS ITEMS ITEMS yours:1 5 1",
+        "IOT.INGEST LABELS b 1 a items ITEMS yours:1 5 1",
+    ];
+    // The keys that are found when the first word ITEMS is taken for the one before the keys.
+    let mut client = user(&server, "~ITEMS ~items ~1 ~5");
+    for line in lines {
+        client.run(line);
+    }
+    server
+        .connect(Protocol::Resp2)
+        .expect("EXISTS yours:1", "0");
+}

@@ -222,14 +222,12 @@ impl Pair {
         }
     }
 
-    /// Retention only shrinks here: what a longer one would show again depends on the blocks.
+    /// What was hidden once stays hidden, also when the retention grows.
     fn alter(&mut self) {
-        let old = self.model.retention_ms;
-        if old == 0 || old > 20_000 {
-            let new = if old == 0 { 100_000 } else { old - 1_000 };
-            self.send(&format!("IOT.ALTER t RETENTION {new}"));
-            self.model.retain(new);
-        }
+        let new = [0, 5_000, 20_000, 60_000][self.random.index(4)];
+        let reply = self.send(&format!("IOT.ALTER t RETENTION {new}"));
+        assert_eq!(reply, Value::Okay);
+        self.model.retain(new);
         let chunk = 48 + 8 * self.random.within(0..20);
         let reply = self.send(&format!("IOT.ALTER t CHUNK_SIZE {chunk}"));
         assert_eq!(reply, Value::Okay);

@@ -46,6 +46,9 @@ pub(crate) struct Query {
 
 /// The rows of the reply: a time and a value for each column.
 pub(crate) fn rows(samples: &[Sample], query: &Query) -> Vec<(i64, Vec<f64>)> {
+    if query.from > query.to {
+        return Vec::new();
+    }
     let kept: Vec<Sample> = samples
         .iter()
         .copied()
@@ -123,15 +126,18 @@ fn row(
         .collect();
     let is_gap = numbers.iter().any(|sample| sample.0 < window.0)
         && numbers.iter().any(|sample| sample.0 >= window.1);
+    // Only EMPTY fills in, and only between two numbers.
+    let is_filled = buckets.empty && is_gap;
     let counts_nan = |name: &&str| matches!(*name, "countnan" | "countall");
     let shown = !values.is_empty()
         || (!all.is_empty() && buckets.aggregators.iter().any(counts_nan))
-        || (buckets.empty && is_gap);
+        || is_filled;
     let column = |name: &&str| match *name {
+        "twa" if values.is_empty() && !is_filled => f64::NAN,
         "twa" => time_weighted(numbers, window),
         "countall" => number(all.len()),
         "countnan" => number(all.len() - values.len()),
-        "last" if values.is_empty() && is_gap => {
+        "last" if values.is_empty() && is_filled => {
             let older = numbers.iter().rev().find(|sample| sample.0 < window.0);
             older.unwrap().1
         }

@@ -29,7 +29,11 @@ impl Policy {
     fn combine(self, old: f64, new: f64) -> Option<f64> {
         match self {
             Self::Block => None,
-            Self::First => Some(if old.is_nan() { new } else { old }),
+            Self::First => Some(if old.is_nan() && !new.is_nan() {
+                new
+            } else {
+                old
+            }),
             Self::Last => Some(if new.is_nan() { old } else { new }),
             Self::Min | Self::Max | Self::Sum if old.is_nan() && new.is_nan() => Some(old),
             Self::Min | Self::Max | Self::Sum if old.is_nan() || new.is_nan() => None,

@@ -73,6 +73,9 @@ impl Aggregation {
         selection: &Selection,
         give: impl FnMut(Timestamp, &[f64]) -> ControlFlow<()>,
     ) {
+        if selection.range.is_empty() {
+            return;
+        }
         let range = selection.visible_range(series);
         let mut pass = Pass::new(self, series, selection, give);
         // Whether all were wanted is the receiver's business.
@@ -176,7 +179,8 @@ impl<'a, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, G> {
             match self.selection.order {
                 Order::Ascending => {
                     let start_ms = buckets.start_of(*first_ms);
-                    let len = run_len(times, buckets.end_of(start_ms));
+                    // At least one: the bucket at the end of time has no first time behind it.
+                    let len = run_len(times, buckets.end_of(start_ms)).max(1);
                     self.take(
                         start_ms,
                         Partial::of(self.needs, &times[..len], &values[..len]),
@@ -206,6 +210,10 @@ impl<'a, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, G> {
             match order {
                 Order::Ascending => partial.append(run),
                 Order::Descending => *partial = run.followed_by(*partial),
+            }
+            if run.ends().is_some() {
+                // We have come to what was looked up, or past it.
+                self.looked_up = None;
             }
             return ControlFlow::Continue(());
         }
@@ -252,11 +260,10 @@ impl<'a, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, G> {
         }
         // Nothing but NaN. Looked up once for a whole stretch of such buckets.
         if self.looked_up.is_none() {
-            let found = match self.selection.order {
-                Order::Ascending => self.neighbour(start_ms - 1, Order::Ascending),
-                Order::Descending => {
-                    self.neighbour(self.aggregation.buckets.end_of(start_ms), Order::Descending)
-                }
+            let (window, order) = (self.window(start_ms), self.selection.order);
+            let found = match order {
+                Order::Ascending => self.neighbour(window.from - 1, order),
+                Order::Descending => self.neighbour(window.to.saturating_add(1), order),
             };
             self.looked_up = Some(found);
         }
@@ -323,24 +330,32 @@ impl<'a, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, G> {
         ControlFlow::Continue(())
     }
 
+    /// The times of a bucket that are asked for.
+    fn window(&self, start_ms: Timestamp) -> TimeRange {
+        let (range, end_ms) = (
+            self.selection.range,
+            self.aggregation.buckets.end_of(start_ms),
+        );
+        TimeRange::new(start_ms.max(range.from), range.to.min(end_ms - 1))
+    }
+
     fn give_row(
         &mut self,
         start_ms: Timestamp,
         partial: &Partial,
         ahead: Option<Sample>,
     ) -> ControlFlow<()> {
+        // A bucket of NaN alone, there because they are counted, is not filled in without EMPTY.
+        let filled = self.aggregation.empty && self.behind.is_some() && ahead.is_some();
         let (before, after) = match self.selection.order {
+            _ if partial.ends().is_none() && !filled => (None, None),
             Order::Ascending => (self.behind, ahead),
             Order::Descending => (ahead, self.behind),
         };
-        let range = self.selection.range;
+        let window = self.window(start_ms);
         let edges = Edges {
-            start_ms: start_ms.max(range.from),
-            end_ms: self
-                .aggregation
-                .buckets
-                .end_of(start_ms)
-                .min(range.to.saturating_add(1)),
+            start_ms: window.from,
+            end_ms: window.to.saturating_add(1),
             before,
             after,
         };
