@@ -1,0 +1,233 @@
+//! Requests and the replies they get, as data: every file of `tests/commands` is played to a real
+//! server, each case on an empty key space, in RESP2 and in RESP3.
+//!
+//! A case has a `name` and `steps`. A line `> words` is sent; the lines up to the next request are
+//! the expected reply in the notation of [`support::notation`]. `// ...` is a comment.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod support;
+
+use support::client::{Client, Protocol};
+use support::notation;
+use support::server::Server;
+
+/// The settings of the module as they are when nobody has set any.
+const DEFAULT_SETTINGS: [(&str, &str); 6] = [
+    ("redis-iot.retention", "0"),
+    ("redis-iot.duplicate-policy", "block"),
+    ("redis-iot.encoding", "compressed"),
+    ("redis-iot.chunk-size", "4096"),
+    ("redis-iot.ignore-max-time-diff", "0"),
+    ("redis-iot.ignore-max-val-diff", "0"),
+];
+
+/// Plays all cases of a file and fails with everything that differs.
+fn play(file: &str) {
+    let path = format!("{}/tests/commands/{file}.toml", env!("CARGO_MANIFEST_DIR"));
+    let document: toml::Table = std::fs::read_to_string(&path).unwrap().parse().unwrap();
+    let cases = document["case"].as_array().unwrap();
+    assert!(!cases.is_empty(), "{path} has no case");
+    let mut server = Server::start();
+    let mut differences = Vec::new();
+    for case in cases {
+        let name = case["name"].as_str().unwrap();
+        for protocol in Protocol::BOTH {
+            let mut client = server.connect(protocol);
+            reset(&mut client);
+            if let Err(difference) = play_case(&mut client, case["steps"].as_str().unwrap()) {
+                differences.push(format!("{file}: {name}\n{difference}"));
+            }
+            server.assert_alive(&|| format!("{file}: {name}"));
+        }
+    }
+    assert!(
+        differences.is_empty(),
+        "{} replies differ\n\n{}",
+        differences.len(),
+        differences.join("\n\n")
+    );
+}
+
+fn reset(client: &mut Client) {
+    client.expect("FLUSHALL", "+OK");
+    for (name, value) in DEFAULT_SETTINGS {
+        client.expect(&format!("CONFIG SET {name} {value}"), "+OK");
+    }
+}
+
+fn play_case(client: &mut Client, steps: &str) -> Result<(), String> {
+    let mut lines = steps
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("//"))
+        .peekable();
+    while let Some(line) = lines.next() {
+        let request = line
+            .strip_prefix("> ")
+            .unwrap_or_else(|| panic!("{line} is no request"));
+        let mut expected = String::new();
+        while let Some(line) = lines.next_if(|line| !line.starts_with("> ")) {
+            expected.push_str(line);
+            expected.push('\n');
+        }
+        let reply = client
+            .try_call(&notation::words(request))
+            .map_err(|lost| format!("  > {request}\n  lost: {}", lost.0))?;
+        notation::compare(&expected, &reply, client.protocol)
+            .map_err(|difference| format!("  > {request}\n{difference}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn creating_and_altering_a_series() {
+    play("create_alter");
+}
+
+#[test]
+fn adding_samples_one_by_one_and_in_lists() {
+    play("add_madd_ingest");
+}
+
+#[test]
+fn adding_samples_to_one_series_in_bulk() {
+    play("addbulk");
+}
+
+#[test]
+fn resolving_duplicates_and_ignoring_what_says_nothing_new() {
+    play("duplicates");
+}
+
+#[test]
+fn incrementing_and_decrementing_the_newest_value() {
+    play("increment");
+}
+
+#[test]
+fn deleting_samples() {
+    play("del");
+}
+
+#[test]
+fn reading_the_newest_sample() {
+    play("get");
+}
+
+#[test]
+fn reading_ranges_of_raw_samples() {
+    play("range");
+}
+
+#[test]
+fn aggregating_samples_in_buckets() {
+    play("aggregation");
+}
+
+#[test]
+fn filling_gaps_between_buckets() {
+    play("empty");
+}
+
+#[test]
+fn describing_a_series() {
+    play("info");
+}
+
+#[test]
+fn setting_defaults_for_new_series() {
+    play("configs");
+}
+
+#[test]
+fn refusing_what_makes_no_sense() {
+    play("errors");
+}
+
+#[test]
+fn telling_subscribers_of_keyspace_events_is_off_by_default_and_on_when_asked() {
+    let server = Server::start();
+    let mut writer = server.connect(Protocol::Resp2);
+    let mut listener = server.connect(Protocol::Resp2);
+    writer.expect("CONFIG SET notify-keyspace-events Ed", "+OK");
+    listener.expect(
+        "PSUBSCRIBE __keyevent@*__:*",
+        r#"["psubscribe", "__keyevent@*__:*", 1]"#,
+    );
+    let lines = [
+        ("IOT.CREATE a", &[("iot.create", "a")][..]),
+        ("IOT.CREATE a", &[]),
+        ("IOT.ALTER a RETENTION 10", &[("iot.alter", "a")]),
+        ("IOT.ADD a 100 1", &[("iot.add", "a")]),
+        ("IOT.ADD a 100 2", &[]),
+        ("IOT.ADD a 1 2", &[]),
+        ("IOT.ADD b 100 1 LABELS x y", &[("iot.add", "b")]),
+        (
+            "IOT.MADD a 101 1 b 101 1 c 101 1",
+            &[("iot.add", "a"), ("iot.add", "b")],
+        ),
+        (
+            "IOT.INGEST ITEMS a 102 1 d 1 1",
+            &[("iot.add", "a"), ("iot.add", "d")],
+        ),
+        ("IOT.ADDBULK a SAMPLES 103 1 104 2", &[("iot.add", "a")]),
+        ("IOT.INCRBY a 1 TIMESTAMP 105", &[("iot.incrby", "a")]),
+        ("IOT.DECRBY a 1 TIMESTAMP 106", &[("iot.decrby", "a")]),
+        ("IOT.DEL a 105 106", &[("iot.del", "a")]),
+        ("IOT.GET a", &[]),
+        ("IOT.RANGE a - +", &[]),
+        ("IOT.INFO a", &[]),
+    ];
+    let publish = "PUBLISH __keyevent@0__:end end";
+    for (line, events) in lines {
+        writer.run(line);
+        writer.expect(publish, "1");
+        let mut seen = Vec::new();
+        loop {
+            let message = listener.receive().unwrap();
+            let text = notation::render(&message);
+            if text.contains("__:end") {
+                break;
+            }
+            seen.push(text);
+        }
+        let wanted: Vec<String> = events
+            .iter()
+            .map(|(event, key)| {
+                format!(r#"["pmessage", "__keyevent@*__:*", "__keyevent@0__:{event}", "{key}"]"#)
+            })
+            .collect();
+        assert_eq!(seen, wanted, "{line}");
+    }
+}
+
+#[test]
+fn numbers_are_shortest_round_trip_decimals_in_resp2() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    let texts = [
+        ("0.5", "0.5"),
+        ("1100", "1100"),
+        ("1.1e3", "1100"),
+        ("0.1", "0.1"),
+        ("0.30000000000000004", "0.30000000000000004"),
+        ("-21.50", "-21.5"),
+        ("nan", "NaN"),
+        ("123456789", "123456789"),
+    ];
+    for (index, (sent, replied)) in texts.into_iter().enumerate() {
+        client.expect(&format!("IOT.ADD t {index} {sent}"), &index.to_string());
+        let wanted = redis::Value::Array(vec![
+            redis::Value::Int(i64::try_from(index).unwrap()),
+            redis::Value::SimpleString(replied.into()),
+        ]);
+        assert_eq!(client.run("IOT.GET t"), wanted, "{sent}");
+    }
+    client.run("IOT.ADDBULK t PACKED packed:100=inf,101=-inf");
+    client.expect("IOT.RANGE t 100 101", "[[100, #inf], [101, #-inf]]");
+    assert!(
+        format!("{:?}", client.run("IOT.RANGE t 100 101")).contains(r#"simple-string("inf")"#),
+        "infinity is written inf"
+    );
+}

@@ -1,0 +1,266 @@
+//! What the server tells of the module's commands: clients route, document and authorize by it.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use redis::Value;
+use support::client::{Client, Protocol};
+use support::notation::render;
+use support::server::Server;
+
+/// Commands that only read; every other one writes.
+const READERS: [&str; 4] = ["IOT.GET", "IOT.RANGE", "IOT.REVRANGE", "IOT.INFO"];
+/// A line of each command, and its keys.
+const KEYS: [(&str, &str); 14] = [
+    ("IOT.CREATE a RETENTION 5 LABELS b c", r#"["a"]"#),
+    ("IOT.ALTER a LABELS b c", r#"["a"]"#),
+    ("IOT.ADD a 1 2 LABELS b c", r#"["a"]"#),
+    ("IOT.MADD a 1 2 b 3 4 a 5 6", r#"["a", "b", "a"]"#),
+    ("IOT.INCRBY a 1 TIMESTAMP 5", r#"["a"]"#),
+    ("IOT.DECRBY a 1", r#"["a"]"#),
+    ("IOT.DEL a 1 2", r#"["a"]"#),
+    ("IOT.GET a LATEST", r#"["a"]"#),
+    ("IOT.RANGE a - + COUNT 1", r#"["a"]"#),
+    ("IOT.REVRANGE a - +", r#"["a"]"#),
+    ("IOT.INFO a DEBUG", r#"["a"]"#),
+    ("IOT.ADDBULK a RETENTION 5 SAMPLES 1 2 3 4", r#"["a"]"#),
+    (
+        "IOT.INGEST RETENTION 5 LABELS x y ITEMS a 1 2 b 3 4",
+        r#"["a", "b"]"#,
+    ),
+    ("IOT.INGEST ITEMS ITEMS 1 2", r#"["ITEMS"]"#),
+];
+
+/// A map, or a flat array in its place, by the text of its keys.
+fn map_of(value: &Value) -> BTreeMap<String, Value> {
+    let pairs: Vec<(Value, Value)> = match value {
+        Value::Map(pairs) => pairs.clone(),
+        Value::Array(flat) => flat
+            .chunks(2)
+            .map(|pair| (pair[0].clone(), pair[1].clone()))
+            .collect(),
+        other => panic!("no map: {}", render(other)),
+    };
+    pairs
+        .into_iter()
+        .map(|(key, value)| (text_of(&key), value))
+        .collect()
+}
+
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::BulkString(text) => String::from_utf8_lossy(text).into_owned(),
+        Value::SimpleString(text) => text.clone(),
+        other => panic!("no text: {}", render(other)),
+    }
+}
+
+fn texts_of(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(items) | Value::Set(items) => items.iter().map(text_of).collect(),
+        other => panic!("no list: {}", render(other)),
+    }
+}
+
+/// The fields of `COMMAND INFO`: name, arity, flags, first key, last key, step, categories, tips,
+/// key specs, subcommands.
+fn fields_of(client: &mut Client, name: &str) -> Vec<Value> {
+    match client.run(&format!("COMMAND INFO {name}")) {
+        Value::Array(commands) => match &commands[0] {
+            Value::Array(fields) => fields.clone(),
+            other => panic!("no {name}: {}", render(other)),
+        },
+        other => panic!("{}", render(&other)),
+    }
+}
+
+#[test]
+fn every_command_says_whether_it_reads_or_writes() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    for name in client.module_commands() {
+        let fields = fields_of(&mut client, &name);
+        let flags = texts_of(&fields[2]);
+        let has = |flag: &str| flags.iter().any(|have| have == flag);
+        let reads = READERS.contains(&name.as_str());
+        assert_eq!(has("readonly"), reads, "{name}: {flags:?}");
+        assert_eq!(has("write"), !reads, "{name}: {flags:?}");
+        // What frees memory is allowed when there is none left.
+        assert_eq!(
+            has("denyoom"),
+            !reads && name != "IOT.DEL",
+            "{name}: {flags:?}"
+        );
+        assert!(has("module"), "{name}: {flags:?}");
+    }
+}
+
+#[test]
+fn every_command_is_documented() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    let names = client.module_commands();
+    for (line, _) in KEYS {
+        let name = line.split(' ').next().unwrap();
+        assert!(names.iter().any(|have| have == name), "{name} exists");
+    }
+    for name in names {
+        let docs = map_of(&client.run(&format!("COMMAND DOCS {name}")));
+        let docs = map_of(docs.values().next().unwrap());
+        for field in ["summary", "since", "complexity"] {
+            let text = docs.get(field).map(text_of).unwrap_or_default();
+            assert!(!text.is_empty(), "{name} has no {field}: {docs:?}");
+            assert!(!text.ends_with('.'), "{name}: {text}");
+        }
+        let Some(Value::Array(arguments)) = docs.get("arguments") else {
+            panic!("{name} has no arguments: {docs:?}");
+        };
+        assert!(!arguments.is_empty(), "{name}");
+        let has_key = arguments.iter().any(|argument| {
+            render(argument).contains("\"key\"") || render(argument).contains("+key")
+        });
+        assert!(has_key, "{name} has a key: {arguments:?}");
+    }
+}
+
+#[test]
+fn every_key_of_a_command_is_found() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    for (line, keys) in KEYS {
+        client.expect(&format!("COMMAND GETKEYS {line}"), keys);
+    }
+}
+
+#[test]
+fn key_specs_tell_how_a_key_is_used() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    for name in client.module_commands() {
+        let fields = fields_of(&mut client, &name);
+        let Value::Array(specs) = &fields[8] else {
+            panic!("{name} has no key specs");
+        };
+        assert_eq!(specs.len(), 1, "{name}: {specs:?}");
+        let flags: Vec<String> = texts_of(&map_of(&specs[0])["flags"])
+            .iter()
+            .map(|flag| flag.to_uppercase())
+            .collect();
+        let has = |flag: &str| flags.iter().any(|have| have == flag);
+        let reads = READERS.contains(&name.as_str());
+        assert_eq!(has("RO"), reads, "{name}: {flags:?}");
+        assert_eq!(has("RW") || has("OW"), !reads, "{name}: {flags:?}");
+        assert!(reads <= has("ACCESS"), "{name}: {flags:?}");
+        if matches!(
+            name.as_str(),
+            "IOT.ADD" | "IOT.MADD" | "IOT.INGEST" | "IOT.ADDBULK"
+        ) {
+            assert!(has("INSERT"), "{name}: {flags:?}");
+            assert!(!has("ACCESS"), "{name}: {flags:?}");
+        }
+    }
+}
+
+/// A connection of a user who has all commands, and the keys that `rules` allow.
+fn user(server: &Server, rules: &str) -> Client {
+    let mut admin = server.connect(Protocol::Resp2);
+    admin.expect(
+        &format!("ACL SETUSER someone reset on nopass +@all {rules}"),
+        "+OK",
+    );
+    let mut client = server.connect(Protocol::Resp2);
+    client.expect("AUTH someone any", "+OK");
+    client
+}
+
+#[test]
+fn who_may_only_write_can_add_and_not_read() {
+    let server = Server::start();
+    let mut client = user(&server, "%W~*");
+    for (line, reply) in [
+        ("IOT.CREATE c", "+OK"),
+        ("IOT.ADD t 100 1", "100"),
+        ("IOT.MADD t 200 1 c 1 1", "[200, 1]"),
+        ("IOT.INGEST ITEMS t 300 1 u 5 1", "[300, 5]"),
+        ("IOT.ADDBULK t SAMPLES 400 1", "_"),
+        ("IOT.ALTER t RETENTION 5000", "+OK"),
+        ("IOT.RANGE t - +", "-NOPERM*"),
+        ("IOT.REVRANGE t - +", "-NOPERM*"),
+        ("IOT.GET t", "-NOPERM*"),
+        ("IOT.INFO t", "-NOPERM*"),
+    ] {
+        client.expect(line, reply);
+    }
+}
+
+#[test]
+fn who_may_only_read_can_change_nothing() {
+    let server = Server::start();
+    server
+        .connect(Protocol::Resp2)
+        .expect("IOT.ADD t 100 1", "100");
+    let mut client = user(&server, "%R~*");
+    for (line, reply) in [
+        ("IOT.RANGE t - +", "[[100, #1]]"),
+        ("IOT.REVRANGE t - +", "[[100, #1]]"),
+        ("IOT.GET t", "[100, #1]"),
+        ("IOT.INFO t", "_"),
+        ("IOT.CREATE c", "-NOPERM*"),
+        ("IOT.ALTER t RETENTION 5", "-NOPERM*"),
+        ("IOT.ADD t 200 1", "-NOPERM*"),
+        ("IOT.MADD t 200 1", "-NOPERM*"),
+        ("IOT.INGEST ITEMS t 200 1", "-NOPERM*"),
+        ("IOT.ADDBULK t SAMPLES 200 1", "-NOPERM*"),
+        ("IOT.INCRBY t 1", "-NOPERM*"),
+        ("IOT.DECRBY t 1", "-NOPERM*"),
+        ("IOT.DEL t - +", "-NOPERM*"),
+        ("IOT.RESTORE t x", "-NOPERM*"),
+        ("IOT.RANGE t - +", "[[100, #1]]"),
+    ] {
+        client.expect(line, reply);
+    }
+}
+
+#[test]
+fn a_list_with_one_forbidden_key_is_forbidden() {
+    let server = Server::start();
+    server
+        .connect(Protocol::Resp2)
+        .expect("IOT.CREATE mine:1", "+OK");
+    let mut client = user(&server, "~mine:*");
+    for (line, reply) in [
+        ("IOT.MADD mine:1 1 1", "[1]"),
+        ("IOT.MADD mine:1 2 1 yours:1 1 1", "-NOPERM*"),
+        ("IOT.INGEST ITEMS mine:1 3 1 mine:2 1 1", "[3, 1]"),
+        ("IOT.INGEST ITEMS mine:1 4 1 yours:1 1 1", "-NOPERM*"),
+        ("IOT.INGEST LABELS ITEMS x ITEMS mine:1 5 1", "_"),
+        ("IOT.GET yours:1", "-NOPERM*"),
+        ("IOT.GET mine:1", "_"),
+    ] {
+        client.expect(line, reply);
+    }
+    server
+        .connect(Protocol::Resp2)
+        .expect("EXISTS yours:1", "0");
+}
+
+#[test]
+fn a_label_like_a_keyword_does_not_hide_the_keys_of_an_ingest() {
+    let server = Server::start();
+    let lines = [
+        "IOT.INGEST LABELS a ITEMS ITEMS yours:1 5 1",
+        "IOT.INGEST LABELS ITEMS ITEMS ITEMS yours:1 5 1",
+        "IOT.INGEST LABELS b 1 a items ITEMS yours:1 5 1",
+    ];
+    // The keys that are found when the first word ITEMS is taken for the one before the keys.
+    let mut client = user(&server, "~ITEMS ~items ~1 ~5");
+    for line in lines {
+        client.run(line);
+    }
+    server
+        .connect(Protocol::Resp2)
+        .expect("EXISTS yours:1", "0");
+}

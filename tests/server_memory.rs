@@ -1,0 +1,154 @@
+//! What a series costs, and that `MEMORY USAGE` says so.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
+
+mod support;
+
+use redis::Value;
+use support::client::{Client, Protocol};
+use support::notation::{packed, words};
+use support::seeds::{PERSISTENCE_SEED, Random};
+use support::server::{Server, await_that};
+
+/// What may be spent on a series of a dozen samples and three labels, beside the name of its key.
+const SMALL_SERIES_BYTES: f64 = 700.0;
+/// What the server itself allocates more or less from one moment to another, for each key.
+const SLACK_BYTES: f64 = 16.0;
+
+fn used_memory(client: &mut Client) -> i64 {
+    let memory = client.text("INFO memory");
+    let line = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory:"));
+    line.unwrap().parse().unwrap()
+}
+
+/// Keys made by `command` with the key's name in it, and how much memory each took: by the
+/// growth of the server, and by `MEMORY USAGE`.
+fn cost(server: &Server, keys: usize, command: &dyn Fn(&str) -> Vec<Vec<u8>>) -> (f64, f64) {
+    let mut meter = server.connect(Protocol::Resp2);
+    meter.expect("FLUSHALL SYNC", "+OK");
+    // The first key brings tables into being that stay.
+    meter.call(&command("key:000000"));
+    let before = used_memory(&mut meter);
+    {
+        let mut loader = server.connect(Protocol::Resp2);
+        for first in (1..=keys).step_by(100) {
+            let batch: Vec<_> = (first..(first + 100).min(keys + 1))
+                .map(|index| command(&format!("key:{index:06}")))
+                .collect();
+            for reply in loader.pipeline(&batch).unwrap() {
+                assert!(!matches!(reply, Value::ServerError(_)), "{reply:?}");
+            }
+        }
+    }
+    await_that("the loader is gone", || {
+        meter.text("CLIENT LIST").lines().count() == 1
+    });
+    let grown = used_memory(&mut meter) - before;
+    let said = meter.integer("MEMORY USAGE key:000001 SAMPLES 0");
+    (grown as f64 / keys as f64, said as f64)
+}
+
+/// Compares `MEMORY USAGE` with the truth, after both are freed of what the table of keys takes.
+/// Returns the cost of one series without its key, by both.
+#[track_caller]
+fn check(name: &str, keys: usize, command: &dyn Fn(&str) -> Vec<Vec<u8>>) -> (f64, f64) {
+    let server = Server::start_with(&["--activedefrag", "no", "--hz", "1"]);
+    let plain = |key: &str| words(&format!("SET {key} \"\""));
+    let (plain_grown, plain_said) = cost(&server, keys, &plain);
+    let (grown, said) = cost(&server, keys, command);
+    let table = plain_grown - plain_said;
+    let truth = grown - table;
+    assert!(
+        (said - truth).abs() <= 0.05 * truth + SLACK_BYTES,
+        "{name}: MEMORY USAGE says {said}, the server grew by {truth} a key"
+    );
+    (truth - plain_said, said - plain_said)
+}
+
+fn bulk(key: &str, options: &str, samples: impl Iterator<Item = (i64, f64)>) -> Vec<Vec<u8>> {
+    let mut line = words(&format!("IOT.ADDBULK {key} {options} PACKED"));
+    line.push(packed(samples));
+    line
+}
+
+#[test]
+fn a_series_of_twelve_samples_and_three_labels_is_small() {
+    let twelve = |key: &str| {
+        let samples = (0..12).map(|index| {
+            (
+                1_700_000_000_000 + index * 60_000,
+                21.5 + index as f64 / 10.0,
+            )
+        });
+        bulk(key, "LABELS room 12 floor 3 kind temperature", samples)
+    };
+    let (truth, said) = check("twelve samples", 10_000, &twelve);
+    assert!(
+        truth <= SMALL_SERIES_BYTES,
+        "{truth} bytes by the server's growth"
+    );
+    assert!(said <= SMALL_SERIES_BYTES, "{said} bytes by MEMORY USAGE");
+}
+
+#[test]
+fn memory_usage_is_true_for_empty_series() {
+    check("empty", 10_000, &|key| words(&format!("IOT.CREATE {key}")));
+}
+
+#[test]
+fn memory_usage_is_true_for_series_filled_one_by_one() {
+    let script = "for i = 1, 40 do redis.call('IOT.ADD', KEYS[1], i * 1000, 20 + i % 7) end";
+    check("one by one", 5_000, &|key| {
+        words(&format!("EVAL \"{script}\" 1 {key}"))
+    });
+}
+
+#[test]
+fn memory_usage_is_true_for_series_of_many_blocks() {
+    for encoding in ["COMPRESSED", "GORILLA", "UNCOMPRESSED"] {
+        let options = format!("ENCODING {encoding} CHUNK_SIZE 1024");
+        check(encoding, 1_000, &|key| {
+            let mut random = Random::new(PERSISTENCE_SEED);
+            let samples = (0..1_500).map(|index| (index * 1_000, random.reading()));
+            bulk(key, &options, samples)
+        });
+    }
+}
+
+#[test]
+fn memory_of_unlinked_and_flushed_series_comes_back() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    let fill = |client: &mut Client| {
+        let mut random = Random::new(PERSISTENCE_SEED);
+        for key in 0..40 {
+            let samples: Vec<_> = (0..10_000).map(|time| (time, random.any_value())).collect();
+            client.call(&bulk(&format!("key:{key}"), "", samples.into_iter()));
+        }
+    };
+    let before = used_memory(&mut client);
+    fill(&mut client);
+    let grown = used_memory(&mut client) - before;
+    assert!(grown > 40 * 10_000, "{grown} bytes of random values");
+    let keys: Vec<String> = (0..40).map(|key| format!("key:{key}")).collect();
+    client.expect(&format!("UNLINK {}", keys.join(" ")), "40");
+    await_that("unlinked memory is back", || {
+        used_memory(&mut client) - before < grown / 10
+    });
+    fill(&mut client);
+    client.expect("FLUSHALL ASYNC", "+OK");
+    await_that("flushed memory is back", || {
+        used_memory(&mut client) - before < grown / 10
+    });
+    let freed = client.text("INFO memory");
+    let freed = freed
+        .lines()
+        .find_map(|line| line.strip_prefix("lazyfreed_objects:"));
+    assert!(
+        freed.unwrap().parse::<i64>().unwrap() >= 80,
+        "both were freed in the background: {freed:?}"
+    );
+}

@@ -1,0 +1,16 @@
+//! What the tests share. Every test file is a crate of its own and uses its own part of this.
+
+#![allow(
+    dead_code,
+    reason = "each test file uses its own part of the support code"
+)]
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+pub(crate) mod aggregation;
+pub(crate) mod client;
+pub(crate) mod crc64;
+pub(crate) mod naive;
+pub(crate) mod notation;
+pub(crate) mod seeds;
+pub(crate) mod server;
+pub(crate) mod traffic;
