@@ -26,10 +26,7 @@ impl Batch {
     }
 
     /// Batches of `depth` of these requests, each with a reply of one line.
-    pub(crate) fn pipeline(
-        depth: usize,
-        requests: impl Iterator<Item = Vec<String>>,
-    ) -> Vec<Self> {
+    pub(crate) fn pipeline(depth: usize, requests: impl Iterator<Item = Vec<String>>) -> Vec<Self> {
         let mut batches = vec![Self::default()];
         for request in requests {
             if batches.last().unwrap().requests == depth {
@@ -132,6 +129,10 @@ fn cpu_time(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     // The name in parentheses may hold spaces; utime and stime are the 12th and 13th after it.
     let fields = stat.rsplit(')').next().unwrap().split_whitespace();
-    let ticks: f64 = fields.skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum();
+    let ticks: f64 = fields
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<f64>().unwrap())
+        .sum();
     Duration::from_secs_f64(ticks / TICKS_PER_SECOND)
 }

@@ -25,7 +25,10 @@ const START_MS: i64 = 1_700_000_000_000;
 
 fn main() {
     let server = Server::start();
-    let bench = Bench { client: server.connect(Protocol::Resp2), server };
+    let bench = Bench {
+        client: server.connect(Protocol::Resp2),
+        server,
+    };
     bench.run();
 }
 
@@ -48,7 +51,10 @@ impl Bench {
     fn compare(&mut self, mut theirs: Load<'_>, mut ours: Load<'_>) -> (Cost, Cost) {
         let mut best: Option<(Cost, Cost)> = None;
         for round in 0..ROUNDS {
-            let pair = (self.measure(&mut theirs, round), self.measure(&mut ours, round));
+            let pair = (
+                self.measure(&mut theirs, round),
+                self.measure(&mut ours, round),
+            );
             best = Some(best.map_or(pair, |(a, b)| (a.best(pair.0), b.best(pair.1))));
         }
         best.unwrap()
@@ -81,7 +87,10 @@ fn words(line: &str) -> Vec<String> {
 }
 
 fn header(title: &str) {
-    println!("\n{title:<46} {:>12} {:>9} {:>12} {:>9} {:>7}", "theirs /s", "cpu us", "ours /s", "cpu us", "ratio");
+    println!(
+        "\n{title:<46} {:>12} {:>9} {:>12} {:>9} {:>7}",
+        "theirs /s", "cpu us", "ours /s", "cpu us", "ratio"
+    );
 }
 
 fn row(what: &str, (theirs, ours): (Cost, Cost)) {
@@ -105,21 +114,21 @@ fn time_ms(number: usize) -> i64 {
 
 fn writes(bench: &mut Bench) {
     header("writes: theirs is SET, or MSET an item");
-    for (depth, series, count) in [(64, 1, OPERATIONS), (64, 10_000, OPERATIONS), (1, 10_000, 40_000)] {
-        let set = single(depth, count, move |n| format!("SET s{} {}", n % series, reading(n)));
+    for (depth, series, count) in [
+        (64, CLIENTS, OPERATIONS),
+        (64, 10_000, OPERATIONS),
+        (1, 10_000, 40_000),
+    ] {
+        let set = single(depth, count, move |n| {
+            format!("SET s{} {}", n % series, reading(n))
+        });
         let add = single(depth, count, move |n| {
-            format!("IOT.ADD t{} {} {} ON_DUPLICATE LAST", n % series, time_ms(n), reading(n))
+            format!("IOT.ADD t{} {} {}", n % series, time_ms(n), reading(n))
         });
-        // Without the option: what most clients send.
-        let plain = single(depth, count, move |n| {
-            format!("IOT.ADD u{} {} {}", n % series, time_ms(n), reading(n))
-        });
-        if series == 1 {
-            // Four clients race on one series: some samples come late, so the policy matters.
-            row("IOT.ADD, pipeline 64, 1 series", bench.compare(set, add));
-        } else {
-            row(&format!("IOT.ADD, pipeline {depth}, {series} series"), bench.compare(set, plain));
-        }
+        row(
+            &format!("IOT.ADD, pipeline {depth}, {series} series"),
+            bench.compare(set, add),
+        );
         bench.flush();
     }
     for items in [10, 100] {
@@ -157,7 +166,10 @@ fn many(bench: &mut Bench, items: usize) {
     };
     let (theirs, ours) = bench.compare(load("MSET", 1), load("IOT.MADD", 1 + items));
     let items_u32 = u32::try_from(items).unwrap();
-    row(&format!("IOT.MADD of {items} series, an item"), (theirs.each(items_u32), ours.each(items_u32)));
+    row(
+        &format!("IOT.MADD of {items} series, an item"),
+        (theirs.each(items_u32), ours.each(items_u32)),
+    );
 }
 
 fn bulk(bench: &mut Bench) {
@@ -173,12 +185,22 @@ fn bulk(bench: &mut Bench) {
                 });
                 let mut batch = Batch::default();
                 // A map of four in RESP2: nine lines, and one more for each of four names.
-                batch.push(&[b"IOT.ADDBULK", &b"bulk"[..], b"PACKED", &blob.collect::<Vec<_>>()], 13);
+                batch.push(
+                    &[
+                        b"IOT.ADDBULK",
+                        &b"bulk"[..],
+                        b"PACKED",
+                        &blob.collect::<Vec<_>>(),
+                    ],
+                    13,
+                );
                 batch
             })
             .collect()
     });
-    let set = single(64, OPERATIONS, |n| format!("SET s{} {}", n % 10_000, reading(n)));
+    let set = single(64, OPERATIONS, |n| {
+        format!("SET s{} {}", n % 10_000, reading(n))
+    });
     let (theirs, ours) = bench.compare(set, packed);
     let ours = ours.each(u32::try_from(SAMPLES).unwrap());
     row("IOT.ADDBULK PACKED, a sample", (theirs, ours));
@@ -194,30 +216,57 @@ fn late(bench: &mut Bench) {
             let late = (n * 7919) % 100 < late_percent && step > 600;
             let back_ms = i64::try_from((n * 104_729) % 600).unwrap() * 1000 + 500;
             let time = START_MS + step * 1000 - if late { back_ms } else { 0 };
-            format!("IOT.ADD {prefix}{series} {time} {} ON_DUPLICATE LAST", reading(n))
+            format!(
+                "IOT.ADD {prefix}{series} {time} {} ON_DUPLICATE LAST",
+                reading(n)
+            )
         })
     };
-    row("10 % of ADD up to 10 min late", bench.compare(add("o", 0), add("l", 10)));
-    let overwrite = single(64, OPERATIONS, |n| format!("IOT.INCRBY o{} 1 TIMESTAMP {}", n % 100, i64::MAX));
-    row("IOT.INCRBY of the newest sample", bench.compare(add("p", 0), overwrite));
+    row(
+        "10 % of ADD up to 10 min late",
+        bench.compare(add("o", 0), add("l", 10)),
+    );
+    let overwrite = single(64, OPERATIONS, |n| {
+        format!("IOT.INCRBY o{} 1 TIMESTAMP {}", n % 100, i64::MAX)
+    });
+    row(
+        "IOT.INCRBY of the newest sample",
+        bench.compare(add("p", 0), overwrite),
+    );
     bench.flush();
 }
 
 fn small_reads(bench: &mut Bench) {
     header("small reads, pipeline 64: theirs is GET");
     let hour: Vec<String> = (0..3_600)
-        .flat_map(|second| [(START_MS + second * 1000).to_string(), reading(usize::try_from(second).unwrap())])
+        .flat_map(|second| {
+            [
+                (START_MS + second * 1000).to_string(),
+                reading(usize::try_from(second).unwrap()),
+            ]
+        })
         .collect();
     for series in 0..1_000 {
-        let mut request = vec!["IOT.ADDBULK".to_owned(), format!("r{series}"), "SAMPLES".to_owned()];
+        let mut request = vec![
+            "IOT.ADDBULK".to_owned(),
+            format!("r{series}"),
+            "SAMPLES".to_owned(),
+        ];
         request.extend_from_slice(&hour);
         bench.client.call(&request);
-        bench.client.call(&["SET".to_owned(), format!("k{series}"), reading(series)]);
+        bench
+            .client
+            .call(&["SET".to_owned(), format!("k{series}"), reading(series)]);
     }
     let get = || -> Load<'static> { lines(2, |n| format!("GET k{}", n % 1_000)) };
     let last = START_MS + 3_599_000;
-    row("IOT.GET", bench.compare(get(), lines(4, |n| format!("IOT.GET r{}", n % 1_000))));
-    let minute = lines(1 + 3 * 60, move |n| format!("IOT.RANGE r{} {} +", n % 1_000, last - 59_000));
+    row(
+        "IOT.GET",
+        bench.compare(get(), lines(4, |n| format!("IOT.GET r{}", n % 1_000))),
+    );
+    let minute = lines(1 + 3 * 60, move |n| {
+        format!("IOT.RANGE r{} {} +", n % 1_000, last - 59_000)
+    });
     row("IOT.RANGE of the last 60 s", bench.compare(get(), minute));
     let newest = lines(5, |n| format!("IOT.REVRANGE r{} - + COUNT 1", n % 1_000));
     row("IOT.REVRANGE COUNT 1", bench.compare(get(), newest));
@@ -230,7 +279,10 @@ fn lines(reply_lines: usize, request: impl Fn(usize) -> String + 'static) -> Loa
         let mut batches = vec![Batch::default(); 20_000 / CLIENTS / 64];
         for (at, batch) in batches.iter_mut().enumerate() {
             for call in 0..64 {
-                batch.push(&words(&request((at * 64 + call) * CLIENTS + client)), reply_lines);
+                batch.push(
+                    &words(&request((at * 64 + call) * CLIENTS + client)),
+                    reply_lines,
+                );
             }
         }
         batches
@@ -247,7 +299,9 @@ fn big_reads(bench: &mut Bench) {
                 [time.to_le_bytes(), value.to_le_bytes()].concat()
             })
             .collect();
-        bench.client.call(&[b"IOT.ADDBULK", &b"big"[..], b"PACKED", &blob]);
+        bench
+            .client
+            .call(&[b"IOT.ADDBULK", &b"big"[..], b"PACKED", &blob]);
     }
     let element = format!("{START_MS}:{}", reading(1));
     let elements: Vec<String> = (0..10_000).map(|_| element.clone()).collect();
@@ -256,7 +310,10 @@ fn big_reads(bench: &mut Bench) {
         request.extend_from_slice(&elements);
         bench.client.call(&request);
     }
-    println!("\n{:<60} {:>10} {:>12}", "one reader, 10 M samples of 1 s", "ms", "bytes");
+    println!(
+        "\n{:<60} {:>10} {:>12}",
+        "one reader, 10 M samples of 1 s", "ms", "bytes"
+    );
     let million = (START_MS + 999_999_000).to_string();
     let ask = |what: &str, line: &str| {
         let (time, bytes) = (0..ROUNDS)
@@ -266,44 +323,85 @@ fn big_reads(bench: &mut Bench) {
         println!("{what:<60} {:>10.2} {bytes:>12}", time.as_secs_f64() * 1e3);
     };
     ask("LRANGE of 1 M elements", "LRANGE list 0 -1");
-    ask("IOT.RANGE of 1 M raw samples", &format!("IOT.RANGE big - {million}"));
-    ask("IOT.RANGE avg a minute, 10 M", "IOT.RANGE big - + AGGREGATION avg 60000");
-    ask("IOT.RANGE avg an hour, 10 M", "IOT.RANGE big - + AGGREGATION avg 3600000");
-    ask("IOT.RANGE avg a day, 10 M", "IOT.RANGE big - + AGGREGATION avg 86400000");
-    ask("IOT.RANGE avg of the whole, 10 M", "IOT.RANGE big - + AGGREGATION avg 1000000000000000");
-    ask("IOT.RANGE std.p an hour, 10 M", "IOT.RANGE big - + AGGREGATION std.p 3600000");
-    ask("IOT.RANGE twa an hour, 10 M", "IOT.RANGE big - + AGGREGATION twa 3600000");
-    ask("IOT.RANGE FILTER_BY_VALUE that matches nothing, 10 M", "IOT.RANGE big - + FILTER_BY_VALUE 900 999");
+    ask(
+        "IOT.RANGE of 1 M raw samples",
+        &format!("IOT.RANGE big - {million}"),
+    );
+    ask(
+        "IOT.RANGE avg a minute, 10 M",
+        "IOT.RANGE big - + AGGREGATION avg 60000",
+    );
+    ask(
+        "IOT.RANGE avg an hour, 10 M",
+        "IOT.RANGE big - + AGGREGATION avg 3600000",
+    );
+    ask(
+        "IOT.RANGE avg a day, 10 M",
+        "IOT.RANGE big - + AGGREGATION avg 86400000",
+    );
+    ask(
+        "IOT.RANGE avg of the whole, 10 M",
+        "IOT.RANGE big - + AGGREGATION avg 1000000000000000",
+    );
+    ask(
+        "IOT.RANGE std.p an hour, 10 M",
+        "IOT.RANGE big - + AGGREGATION std.p 3600000",
+    );
+    ask(
+        "IOT.RANGE twa an hour, 10 M",
+        "IOT.RANGE big - + AGGREGATION twa 3600000",
+    );
+    ask(
+        "IOT.RANGE FILTER_BY_VALUE that matches nothing, 10 M",
+        "IOT.RANGE big - + FILTER_BY_VALUE 900 999",
+    );
     bench.flush();
 }
 
 fn memory(bench: &mut Bench) {
-    println!("\n{:<46} {:>12} {:>14}", "memory, all included (MEMORY USAGE)", "samples", "bytes/sample");
-    let (mut recordings, recorded) = (series_data::generated(), series_data::recorded());
-    if recorded.is_empty() {
-        println!("(recorded series: none found, only generated ones)");
+    println!(
+        "\n{:<46} {:>12} {:>14}",
+        "memory, all included (MEMORY USAGE)", "samples", "bytes/sample"
+    );
+    let mut recordings = series_data::generated();
+    match series_data::recorded().unwrap() {
+        Some((_, recorded)) => recordings.extend(recorded),
+        None => println!("(no recorded series found: generated ones only)"),
     }
-    recordings.extend(recorded);
     let mut logarithms = 0.0;
     for recording in &recordings {
         let per_sample = bytes_per_sample(bench, recording);
         logarithms += per_sample.ln();
-        println!("{:<46} {:>12} {per_sample:>14.2}", recording.name, recording.times.len());
+        println!(
+            "{:<46} {:>12} {per_sample:>14.2}",
+            recording.name,
+            recording.times.len()
+        );
     }
     let mean = (logarithms / f64::from(u32::try_from(recordings.len()).unwrap())).exp();
     println!("{:<46} {:>12} {mean:>14.2}", "geometric mean", "");
     let create = "IOT.CREATE small LABELS site berlin room 12 type temp";
     bench.client.call(&words(create));
     for number in 0..12 {
-        bench.client.call(&words(&format!("IOT.ADD small {} {}", time_ms(number * 1000), reading(number))));
+        bench.client.call(&words(&format!(
+            "IOT.ADD small {} {}",
+            time_ms(number * 1000),
+            reading(number)
+        )));
     }
-    println!("{:<46} {:>12} {:>14}", "a series with 12 samples and 3 labels, bytes", 12, usage(bench, "small"));
+    println!(
+        "{:<46} {:>12} {:>14}",
+        "a series with 12 samples and 3 labels, bytes",
+        12,
+        usage(bench, "small")
+    );
 }
 
 fn bytes_per_sample(bench: &mut Bench, recording: &Recording) -> f64 {
     let samples = recording.times.iter().zip(&recording.values);
-    let blob: Vec<u8> =
-        samples.flat_map(|(time, value)| [time.to_le_bytes(), value.to_le_bytes()].concat()).collect();
+    let blob: Vec<u8> = samples
+        .flat_map(|(time, value)| [time.to_le_bytes(), value.to_le_bytes()].concat())
+        .collect();
     let key = recording.name.as_bytes();
     bench.client.call(&[b"IOT.ADDBULK", key, b"PACKED", &blob]);
     let samples = f64::from(u32::try_from(recording.times.len()).unwrap());

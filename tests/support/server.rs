@@ -56,6 +56,16 @@ impl Server {
         Client::connect(self.port, protocol).unwrap()
     }
 
+    /// The port it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Kills the server as a power failure would, and waits for its end.
     pub(crate) fn kill9(&mut self) {
         self.process.kill().unwrap();
