@@ -133,7 +133,7 @@ unsafe impl GlobalAlloc for Functions {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let start = if layout.align() > FORWARDED_ALIGN {
             // SAFETY: `block` came from `alloc_aligned`, which keeps the address in front of it.
-            let address = unsafe { block.cast::<*mut c_void>().sub(1) };
+            let address = unsafe { address_of(block) };
             // SAFETY: as above; that place is aligned because `block` is.
             unsafe { address.read() }
         } else {
@@ -168,6 +168,16 @@ unsafe impl GlobalAlloc for Functions {
     }
 }
 
+/// The place of the server's address in front of a block of a large alignment.
+///
+/// # Safety
+/// `block` is aligned to 8 or more, with 8 bytes of the same allocation in front of it.
+#[expect(clippy::cast_ptr_alignment, reason = "the block is aligned")]
+unsafe fn address_of(block: *mut u8) -> *mut *mut c_void {
+    // SAFETY: the caller guarantees the bytes in front.
+    unsafe { block.cast::<*mut c_void>().sub(1) }
+}
+
 impl Functions {
     /// Allocates for an alignment above [`FORWARDED_ALIGN`].
     ///
@@ -184,7 +194,7 @@ impl Functions {
         // SAFETY: at most `align` bytes are skipped of `size + align`.
         let block = unsafe { start.cast::<u8>().add(skipped) };
         // SAFETY: at least 8 bytes were skipped.
-        let address = unsafe { block.cast::<*mut c_void>().sub(1) };
+        let address = unsafe { address_of(block) };
         // SAFETY: the place lies in the block from the server, and `block` is aligned above 8.
         unsafe { address.write(start) };
         block

@@ -171,9 +171,18 @@ table! {
 static TABLE: OnceLock<Table> = OnceLock::new();
 
 /// What functions of the server return for success.
-pub(super) const OK: c_int = raw::REDISMODULE_OK as c_int;
+pub(super) const OK: c_int = small(raw::REDISMODULE_OK);
 /// What functions of the server return for failure.
-pub(super) const ERR: c_int = raw::REDISMODULE_ERR as c_int;
+pub(super) const ERR: c_int = small(raw::REDISMODULE_ERR);
+
+/// A constant of the server, which the bindings have in a wider type than its functions.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the server's own constants are small"
+)]
+pub(super) const fn small(constant: isize) -> c_int {
+    constant as c_int
+}
 
 /// The proof that the server's functions are known.
 #[derive(Clone, Copy)]
@@ -204,6 +213,10 @@ impl Server {
 
     /// The server's functions.
     #[inline]
+    #[expect(
+        clippy::unused_self,
+        reason = "holding a `Server` is the proof of the table"
+    )]
     pub(super) fn table(self) -> &'static Table {
         // SAFETY: a `Server` exists only after `resolve` has filled the table, and nothing ever
         // empties it.

@@ -192,14 +192,11 @@ unsafe extern "C" fn aof_rewrite(
     });
 }
 
+/// The version as the one byte of a payload.
+const VERSION: u8 = persist::VERSION.to_le_bytes()[0];
+const _: () = assert!(persist::VERSION < 256, "the version is one byte");
+
 fn payload(series: &Series) -> Vec<u8> {
-    const VERSION: u8 = persist::VERSION as u8;
-    const {
-        assert!(
-            VERSION as u32 == persist::VERSION,
-            "the version is one byte"
-        )
-    };
     let mut records = persist::Buffer {
         bytes: vec![VERSION],
     };
@@ -237,7 +234,7 @@ unsafe extern "C" fn digest(digest: *mut RedisModuleDigest, value: *mut c_void) 
 
 unsafe extern "C" fn free(value: *mut c_void) {
     // SAFETY: the server passes a value of the type, and forgets it.
-    let mut series: Box<Stored<Series>> = unsafe { value::from_raw(value) };
+    let series: Box<Stored<Series>> = unsafe { value::from_raw(value) };
     guard::or_abort(|| {
         assert!(series.try_borrow_mut().is_ok(), "an open series is freed");
         drop(series);

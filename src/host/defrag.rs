@@ -21,7 +21,7 @@ use std::mem::{self, ManuallyDrop};
 use std::ptr;
 
 use redis_module::raw::{RedisModuleDefragCtx, RedisModuleString};
-use triomphe::ThinArc;
+use triomphe::{Arc, ThinArc};
 
 use super::api::{self, Server};
 use super::guard;
@@ -100,7 +100,7 @@ impl Run {
         let (old, len, capacity) = (parts.as_mut_ptr(), parts.len(), parts.capacity());
         // SAFETY: a vector with a capacity owns the allocation it points to.
         let moved = unsafe { self.moved(old.cast()) };
-        let start = moved.map_or(old, |moved| moved.cast());
+        let start = moved.map_or(old, <*mut c_void>::cast);
         // SAFETY: the parts are those of the vector taken above; if the heap part has moved, then
         // to an allocation of the same allocator and size, with the same bytes.
         *buffer = unsafe { Vec::from_raw_parts(start, len, capacity) };
@@ -110,7 +110,7 @@ impl Run {
     fn payload(&self, payload: &mut Payload) {
         // The acquiring read of the count makes sure that an owner who has just gone on another
         // thread has finished reading. No new one can appear: cloning takes a reference to this.
-        if !payload.with_arc(|shared| shared.is_unique()) {
+        if !payload.with_arc(Arc::is_unique) {
             return;
         }
         // SAFETY: count, length and bytes of a payload are one allocation, which starts at its

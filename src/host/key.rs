@@ -111,7 +111,7 @@ impl<'c> OpenKey<'c> {
     }
 
     fn is_empty(&self) -> bool {
-        const EMPTY: c_int = raw::REDISMODULE_KEYTYPE_EMPTY as c_int;
+        const EMPTY: c_int = api::small(raw::REDISMODULE_KEYTYPE_EMPTY);
         // SAFETY: the key is open.
         unsafe { (self.context.table().key_type)(self.raw.as_ptr()) == EMPTY }
     }

@@ -30,7 +30,7 @@ struct Loaded {
     len: usize,
 }
 
-impl<'c> Stream<'c> {
+impl Stream<'_> {
     /// # Safety
     /// The server has passed `raw` to a callback, and `'c` ends before that callback returns.
     pub(super) const unsafe fn new(server: Server, raw: *mut RedisModuleIO) -> Self {

@@ -19,6 +19,9 @@ use crate::command::{Command, with_all_commands};
 /// The category of all our commands in access control lists.
 const CATEGORY: &CStr = c"iot";
 
+/// Registers one command, or says what the server refused.
+type Registration = fn(Context<'_>) -> Result<(), String>;
+
 /// Turns the list of commands into an array of what registers each.
 macro_rules! registrations {
     ($($command:ty),* $(,)?) => { [$(register_one::<$command>),*] };
@@ -30,8 +33,7 @@ macro_rules! registrations {
 /// What the server refused.
 pub(super) fn register(context: Context<'_>) -> Result<(), String> {
     add_category(context);
-    let registrations: &[fn(Context<'_>) -> Result<(), String>] =
-        &with_all_commands!(registrations);
+    let registrations: &[Registration] = &with_all_commands!(registrations);
     registrations
         .iter()
         .try_for_each(|register| register(context))

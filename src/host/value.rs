@@ -34,6 +34,10 @@ pub(super) unsafe fn stored<'v, T>(value: *const c_void) -> &'v Stored<T> {
 ///
 /// # Safety
 /// `value` came from [`into_raw`] with the same `T`, and the server forgets the pointer.
+#[expect(
+    clippy::unnecessary_box_returns,
+    reason = "it is the box that is taken back"
+)]
 pub(super) unsafe fn from_raw<T>(value: *mut c_void) -> Box<Stored<T>> {
     // SAFETY: the caller guarantees that it was a box, and that nobody else takes it.
     unsafe { Box::from_raw(value.cast()) }
