@@ -339,7 +339,7 @@ impl Series {
         }
         for block in &self.sealed {
             let owners = Payload::strong_count(block.payload()).max(1);
-            visit(Allocation::At(block.payload().as_ptr().cast(), owners));
+            visit(Allocation::At(block.payload().heap_ptr().cast(), owners));
         }
         if let Some(open) = &self.open
             && open.encoder().buffer().capacity() > 0
