@@ -1,0 +1,274 @@
+//! The server's functions, looked up once.
+//!
+//! The bindings hold each function as a pointer that may be missing, because servers of different
+//! ages offer different sets. `OnLoad` reads them all into one [`Table`]: what this module cannot
+//! do without is checked there, and a server that lacks it refuses the module with the name of the
+//! function in its log. What it can do without stays an `Option`. Version numbers are never
+//! compared: Valkey counts its own, and says `redis_version:7.2.4` all the same.
+//!
+//! A [`Server`] is the proof, of no size, that the table is filled. Whoever holds one calls
+//! functions without checking again.
+
+use std::ffi::{CStr, c_char, c_int, c_long, c_longlong, c_uint, c_ulong, c_ulonglong, c_void};
+use std::fmt::{Arguments, Write};
+use std::ptr;
+use std::sync::OnceLock;
+
+use redis_module::raw::{
+    self, RedisModuleCmdFunc, RedisModuleCommand, RedisModuleCommandInfo,
+    RedisModuleConfigApplyFunc, RedisModuleConfigGetEnumFunc, RedisModuleConfigGetNumericFunc,
+    RedisModuleConfigGetStringFunc, RedisModuleConfigSetEnumFunc, RedisModuleConfigSetNumericFunc,
+    RedisModuleConfigSetStringFunc, RedisModuleCtx, RedisModuleDefragCtx, RedisModuleDigest,
+    RedisModuleIO, RedisModuleKey, RedisModuleString, RedisModuleType, RedisModuleTypeMethods,
+};
+
+use super::text::Line;
+
+/// Declares [`Table`] and how it is filled. The signatures stand here again so that the compiler
+/// compares them with the bindings'.
+macro_rules! table {
+    (
+        required { $($field:ident: $symbol:ident = fn $args:tt $(-> $returns:ty)?;)* }
+        optional { $($gated:ident: $gated_symbol:ident = fn $gated_args:tt $(-> $gated_returns:ty)?;)* }
+    ) => {
+        /// The server's functions.
+        pub(super) struct Table {
+            $(pub(super) $field: unsafe extern "C" fn $args $(-> $returns)?,)*
+            $(pub(super) $gated: Option<unsafe extern "C" fn $gated_args $(-> $gated_returns)?>,)*
+        }
+
+        impl Table {
+            /// Reads the pointers that the loading glue has filled, or names one that is missing.
+            fn read() -> Result<Self, &'static str> {
+                Ok(Self {
+                    $($field: {
+                        // SAFETY: the glue writes this variable while `OnLoad` calls it and never
+                        // again, and `OnLoad` reads it on the same thread.
+                        unsafe { raw::$symbol }.ok_or(stringify!($symbol))?
+                    },)*
+                    $($gated: {
+                        // SAFETY: as above.
+                        unsafe { raw::$gated_symbol }
+                    },)*
+                })
+            }
+        }
+    };
+}
+
+table! {
+    required {
+        alloc: RedisModule_Alloc = fn(usize) -> *mut c_void;
+        calloc: RedisModule_Calloc = fn(usize, usize) -> *mut c_void;
+        realloc: RedisModule_Realloc = fn(*mut c_void, usize) -> *mut c_void;
+        free: RedisModule_Free = fn(*mut c_void);
+        malloc_size: RedisModule_MallocSize = fn(*mut c_void) -> usize;
+
+        log: RedisModule_Log = fn(*mut RedisModuleCtx, *const c_char, *const c_char, ...);
+        set_module_options: RedisModule_SetModuleOptions = fn(*mut RedisModuleCtx, c_int);
+        get_context_flags: RedisModule_GetContextFlags = fn(*mut RedisModuleCtx) -> c_int;
+        get_client_id: RedisModule_GetClientId = fn(*mut RedisModuleCtx) -> c_ulonglong;
+        close_client: RedisModule_DeauthenticateAndCloseClient =
+            fn(*mut RedisModuleCtx, u64) -> c_int;
+        milliseconds: RedisModule_Milliseconds = fn() -> raw::mstime_t;
+
+        create_command: RedisModule_CreateCommand = fn(
+            *mut RedisModuleCtx, *const c_char, RedisModuleCmdFunc, *const c_char, c_int, c_int,
+            c_int) -> c_int;
+        get_command: RedisModule_GetCommand =
+            fn(*mut RedisModuleCtx, *const c_char) -> *mut RedisModuleCommand;
+        set_command_info: RedisModule_SetCommandInfo =
+            fn(*mut RedisModuleCommand, *const RedisModuleCommandInfo) -> c_int;
+
+        register_numeric_config: RedisModule_RegisterNumericConfig = fn(
+            *mut RedisModuleCtx, *const c_char, c_longlong, c_uint, c_longlong, c_longlong,
+            RedisModuleConfigGetNumericFunc, RedisModuleConfigSetNumericFunc,
+            RedisModuleConfigApplyFunc, *mut c_void) -> c_int;
+        register_enum_config: RedisModule_RegisterEnumConfig = fn(
+            *mut RedisModuleCtx, *const c_char, c_int, c_uint, *mut *const c_char, *const c_int,
+            c_int, RedisModuleConfigGetEnumFunc, RedisModuleConfigSetEnumFunc,
+            RedisModuleConfigApplyFunc, *mut c_void) -> c_int;
+        register_string_config: RedisModule_RegisterStringConfig = fn(
+            *mut RedisModuleCtx, *const c_char, *const c_char, c_uint,
+            RedisModuleConfigGetStringFunc, RedisModuleConfigSetStringFunc,
+            RedisModuleConfigApplyFunc, *mut c_void) -> c_int;
+        load_configs: RedisModule_LoadConfigs = fn(*mut RedisModuleCtx) -> c_int;
+
+        string_ptr_len: RedisModule_StringPtrLen =
+            fn(*const RedisModuleString, *mut usize) -> *const c_char;
+        create_string: RedisModule_CreateString =
+            fn(*mut RedisModuleCtx, *const c_char, usize) -> *mut RedisModuleString;
+        free_string: RedisModule_FreeString = fn(*mut RedisModuleCtx, *mut RedisModuleString);
+
+        open_key: RedisModule_OpenKey =
+            fn(*mut RedisModuleCtx, *mut RedisModuleString, c_int) -> *mut RedisModuleKey;
+        close_key: RedisModule_CloseKey = fn(*mut RedisModuleKey);
+        key_type: RedisModule_KeyType = fn(*mut RedisModuleKey) -> c_int;
+        get_type: RedisModule_ModuleTypeGetType = fn(*mut RedisModuleKey) -> *mut RedisModuleType;
+        get_value: RedisModule_ModuleTypeGetValue = fn(*mut RedisModuleKey) -> *mut c_void;
+        set_value: RedisModule_ModuleTypeSetValue =
+            fn(*mut RedisModuleKey, *mut RedisModuleType, *mut c_void) -> c_int;
+        signal_modified: RedisModule_SignalModifiedKey =
+            fn(*mut RedisModuleCtx, *mut RedisModuleString) -> c_int;
+
+        replicate: RedisModule_Replicate =
+            fn(*mut RedisModuleCtx, *const c_char, *const c_char, ...) -> c_int;
+        replicate_verbatim: RedisModule_ReplicateVerbatim = fn(*mut RedisModuleCtx) -> c_int;
+        notify: RedisModule_NotifyKeyspaceEvent =
+            fn(*mut RedisModuleCtx, c_int, *const c_char, *mut RedisModuleString) -> c_int;
+
+        reply_error: RedisModule_ReplyWithError =
+            fn(*mut RedisModuleCtx, *const c_char) -> c_int;
+        reply_simple: RedisModule_ReplyWithSimpleString =
+            fn(*mut RedisModuleCtx, *const c_char) -> c_int;
+        reply_integer: RedisModule_ReplyWithLongLong =
+            fn(*mut RedisModuleCtx, c_longlong) -> c_int;
+        reply_double: RedisModule_ReplyWithDouble = fn(*mut RedisModuleCtx, f64) -> c_int;
+        reply_bulk: RedisModule_ReplyWithStringBuffer =
+            fn(*mut RedisModuleCtx, *const c_char, usize) -> c_int;
+        reply_null: RedisModule_ReplyWithNull = fn(*mut RedisModuleCtx) -> c_int;
+        reply_array: RedisModule_ReplyWithArray = fn(*mut RedisModuleCtx, c_long) -> c_int;
+        reply_map: RedisModule_ReplyWithMap = fn(*mut RedisModuleCtx, c_long) -> c_int;
+        set_array_len: RedisModule_ReplySetArrayLength = fn(*mut RedisModuleCtx, c_long);
+
+        create_data_type: RedisModule_CreateDataType = fn(
+            *mut RedisModuleCtx, *const c_char, c_int, *mut RedisModuleTypeMethods)
+            -> *mut RedisModuleType;
+        save_buffer: RedisModule_SaveStringBuffer =
+            fn(*mut RedisModuleIO, *const c_char, usize);
+        load_buffer: RedisModule_LoadStringBuffer =
+            fn(*mut RedisModuleIO, *mut usize) -> *mut c_char;
+        is_io_error: RedisModule_IsIOError = fn(*mut RedisModuleIO) -> c_int;
+        log_io_error: RedisModule_LogIOError =
+            fn(*mut RedisModuleIO, *const c_char, *const c_char, ...);
+        emit_aof: RedisModule_EmitAOF =
+            fn(*mut RedisModuleIO, *const c_char, *const c_char, ...);
+        digest_add: RedisModule_DigestAddStringBuffer =
+            fn(*mut RedisModuleDigest, *const c_char, usize);
+        digest_end: RedisModule_DigestEndSequence = fn(*mut RedisModuleDigest);
+    }
+    optional {
+        // 7.2. Without it the clock is read anew by each command that asks for the time.
+        cached_microseconds: RedisModule_CachedMicroseconds = fn() -> raw::ustime_t;
+        // 7.2. Without it the commands are in no category, and users name them one by one.
+        set_command_acl_categories: RedisModule_SetCommandACLCategories =
+            fn(*mut RedisModuleCommand, *const c_char) -> c_int;
+        // 7.4. Without it there is no category `iot`.
+        add_acl_category: RedisModule_AddACLCategory =
+            fn(*mut RedisModuleCtx, *const c_char) -> c_int;
+        // Everywhere in truth; without them the values stay where they are.
+        defrag_alloc: RedisModule_DefragAlloc =
+            fn(*mut RedisModuleDefragCtx, *mut c_void) -> *mut c_void;
+        defrag_should_stop: RedisModule_DefragShouldStop =
+            fn(*mut RedisModuleDefragCtx) -> c_int;
+        defrag_cursor_get: RedisModule_DefragCursorGet =
+            fn(*mut RedisModuleDefragCtx, *mut c_ulong) -> c_int;
+        defrag_cursor_set: RedisModule_DefragCursorSet =
+            fn(*mut RedisModuleDefragCtx, c_ulong) -> c_int;
+    }
+}
+
+static TABLE: OnceLock<Table> = OnceLock::new();
+
+/// What functions of the server return for success.
+pub(super) const OK: c_int = small(raw::REDISMODULE_OK);
+/// What functions of the server return for failure.
+pub(super) const ERR: c_int = small(raw::REDISMODULE_ERR);
+
+/// A constant of the server, which the bindings have in a wider type than its functions.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the server's own constants are small"
+)]
+pub(super) const fn small(constant: isize) -> c_int {
+    constant as c_int
+}
+
+/// The proof that the server's functions are known.
+#[derive(Clone, Copy)]
+pub(super) struct Server(());
+
+impl Server {
+    /// Fills the table from what the loading glue has found. Allocates nothing, since the
+    /// allocator takes its functions from here.
+    ///
+    /// # Errors
+    /// The name of a function that the server lacks.
+    pub(super) fn resolve() -> Result<Self, &'static str> {
+        let table = Table::read()?;
+        // It is filled already where a server tries to load the module a second time.
+        let _ = TABLE.set(table);
+        Ok(Self(()))
+    }
+
+    /// A server for a callback.
+    ///
+    /// # Safety
+    /// [`Server::resolve`] has succeeded in this process. It has where the server calls a
+    /// callback, because registering one takes a `Server`.
+    #[inline]
+    pub(super) const unsafe fn resolved() -> Self {
+        Self(())
+    }
+
+    /// The server's functions.
+    #[inline]
+    #[expect(
+        clippy::unused_self,
+        reason = "holding a `Server` is the proof of the table"
+    )]
+    pub(super) fn table(self) -> &'static Table {
+        // SAFETY: a `Server` exists only after `resolve` has filled the table, and nothing ever
+        // empties it.
+        unsafe { TABLE.get().unwrap_unchecked() }
+    }
+
+    /// Writes a line to the server's log, from any thread.
+    pub(super) fn log(self, message: Arguments<'_>) {
+        // Without a context the server signs the line with `<module>`.
+        log_line(
+            self.table().log,
+            ptr::null_mut(),
+            format_args!("redis-iot: {message}"),
+        );
+    }
+
+    /// Bytes that the server's allocator has set aside for an allocation.
+    ///
+    /// # Safety
+    /// `start` is the address of a live allocation by the server's allocator, with an alignment
+    /// that the allocator forwards (see `alloc`).
+    #[inline]
+    pub(super) unsafe fn malloc_size(self, start: *const c_void) -> usize {
+        // SAFETY: the caller guarantees the allocation; it is not written to.
+        unsafe { (self.table().malloc_size)(start.cast_mut()) }
+    }
+}
+
+/// Writes a line to the log of a server whose table could not be filled.
+pub(super) fn log_refusal(context: *mut RedisModuleCtx, message: Arguments<'_>) {
+    // SAFETY: the glue writes this variable while `OnLoad` calls it and never again.
+    if let Some(log) = unsafe { raw::RedisModule_Log } {
+        log_line(log, context, message);
+    }
+}
+
+type Log = unsafe extern "C" fn(*mut RedisModuleCtx, *const c_char, *const c_char, ...);
+
+/// Writes a line to the log: cut at 1 KiB like the server's own, with no heap.
+pub(super) fn log_line(log: Log, context: *mut RedisModuleCtx, message: Arguments<'_>) {
+    const LEVEL: &CStr = c"warning";
+    let mut line = Line::<1024>::new();
+    // Writing to a line cannot fail: what is too long is cut.
+    let _ = line.write_fmt(message);
+    // SAFETY: the context is null or alive, as its callers have it from the server; level, format
+    // and text are NUL-terminated, and the format takes one text.
+    unsafe {
+        log(
+            context,
+            LEVEL.as_ptr(),
+            c"%s".as_ptr(),
+            line.as_c_str().as_ptr(),
+        );
+    };
+}

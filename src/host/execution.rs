@@ -1,0 +1,196 @@
+//! One execution of one command: the server, as commands see it.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+
+use super::context::{Context, OwnedString, ServerString};
+use super::datatype;
+use super::key::{Content, Mode, OpenKey, ReadSeries, WriteSeries};
+use super::reply::ServerReply;
+use super::settings;
+use crate::command::host::{Host, Key, Settings, Slot};
+use crate::engine::{Series, Timestamp};
+
+/// The server, for one command.
+pub(super) struct ServerHost<'c> {
+    context: Context<'c>,
+    /// The arguments in the server's form, and as bytes.
+    strings: &'c [ServerString<'c>],
+    args: &'c [&'c [u8]],
+    reply: &'c ServerReply<'c>,
+    /// The time, once someone has asked.
+    now_ms: Cell<Option<Timestamp>>,
+    /// Keys open at this moment.
+    open_count: Cell<usize>,
+}
+
+/// Arguments of a replicated command that take no vector.
+const SHORT_ARGUMENTS: usize = 16;
+
+impl<'c> ServerHost<'c> {
+    #[inline]
+    pub(super) const fn new(
+        context: Context<'c>,
+        strings: &'c [ServerString<'c>],
+        args: &'c [&'c [u8]],
+        reply: &'c ServerReply<'c>,
+    ) -> Self {
+        Self {
+            context,
+            strings,
+            args,
+            reply,
+            now_ms: Cell::new(None),
+            open_count: Cell::new(0),
+        }
+    }
+
+    /// The name of a key in the server's form. A key's place is an argument's, by its contract;
+    /// one that lies outside is a bug that ends in the guard.
+    #[inline]
+    fn name(&self, key: Key<'_>) -> ServerString<'c> {
+        debug_assert_eq!(self.args[key.index], key.name, "a key is an argument");
+        self.strings[key.index]
+    }
+
+    #[inline]
+    fn open(&self, key: Key<'_>, mode: Mode) -> Option<OpenKey<'_>> {
+        OpenKey::new(self.context, self.name(key), mode, &self.open_count)
+    }
+
+    /// Reads the clock. The cached one is the time at which the server began with this command,
+    /// or with its script or transaction.
+    fn read_clock_ms(&self) -> Timestamp {
+        let table = self.context.table();
+        match table.cached_microseconds {
+            // SAFETY: the function has no conditions.
+            Some(cached) => unsafe { cached() / 1000 },
+            // SAFETY: as above.
+            None => unsafe { (table.milliseconds)() },
+        }
+    }
+}
+
+impl<'c> Host for ServerHost<'c> {
+    type Read<'h>
+        = ReadSeries<'h>
+    where
+        Self: 'h;
+    type Write<'h>
+        = WriteSeries<'h>
+    where
+        Self: 'h;
+    type Reply = ServerReply<'c>;
+
+    #[inline]
+    fn now_ms(&self) -> Timestamp {
+        self.now_ms.get().unwrap_or_else(|| {
+            let now_ms = self.read_clock_ms();
+            self.now_ms.set(Some(now_ms));
+            now_ms
+        })
+    }
+
+    #[inline]
+    fn settings(&self) -> Settings {
+        settings::STATE.settings()
+    }
+
+    #[inline]
+    fn read(&self, key: Key<'_>) -> Slot<ReadSeries<'_>> {
+        let Some(open) = self.open(key, Mode::Read) else {
+            return Slot::Missing;
+        };
+        match open.content() {
+            Content::Series(stored) => Slot::Series(ReadSeries::new(open, stored)),
+            Content::Foreign => Slot::Foreign,
+            Content::Empty => Slot::Missing,
+        }
+    }
+
+    #[inline]
+    fn write(&self, key: Key<'_>) -> Slot<WriteSeries<'_>> {
+        let Some(open) = self.open(key, Mode::Write) else {
+            return Slot::Missing;
+        };
+        match open.content() {
+            Content::Series(stored) => Slot::Series(WriteSeries::new(open, stored)),
+            Content::Foreign => Slot::Foreign,
+            Content::Empty => Slot::Missing,
+        }
+    }
+
+    fn create(&self, key: Key<'_>, series: Series) -> WriteSeries<'_> {
+        #[expect(
+            clippy::expect_used,
+            reason = "the server opens any key for writing, also one that holds nothing"
+        )]
+        let open = self
+            .open(key, Mode::Write)
+            .expect("a key opens for writing");
+        let stored = open.store(series);
+        WriteSeries::created(open, stored)
+    }
+
+    fn memory_bytes(&self, series: &Series) -> usize {
+        datatype::memory_bytes(self.context.server(), series)
+    }
+
+    #[inline]
+    fn reply(&self) -> &ServerReply<'c> {
+        self.reply
+    }
+
+    #[inline]
+    fn is_replay(&self) -> bool {
+        self.context.flags().is_replay()
+    }
+
+    #[inline]
+    fn replicate_verbatim(&self) {
+        self.context.replicate_verbatim();
+    }
+
+    /// An argument that is the client's own at the same place is not copied: mostly only the time
+    /// differs from what the client sent.
+    fn replicate(&self, command: &CStr, args: &[&[u8]]) {
+        let clients = |index: usize, text: &[u8]| {
+            let same = self
+                .args
+                .get(index + 1)
+                .is_some_and(|arg| std::ptr::eq(*arg, text));
+            same.then(|| self.strings[index + 1])
+        };
+        let copies: Vec<OwnedString> = args
+            .iter()
+            .enumerate()
+            .filter(|&(index, text)| clients(index, text).is_none())
+            .map(|(_, text)| OwnedString::new(self.context.server(), text))
+            .collect();
+        let mut next_copy = copies.iter().map(OwnedString::as_string);
+        let mut strings = args
+            .iter()
+            .enumerate()
+            .filter_map(|(index, text)| clients(index, text).or_else(|| next_copy.next()));
+        let Some(first) = strings.next() else {
+            return self.context.replicate(command, &[]);
+        };
+        if args.len() > SHORT_ARGUMENTS {
+            let strings: Vec<_> = std::iter::once(first).chain(strings).collect();
+            return self.context.replicate(command, &strings);
+        }
+        let mut short = [first; SHORT_ARGUMENTS];
+        for (slot, string) in short[1..].iter_mut().zip(strings) {
+            *slot = string;
+        }
+        self.context.replicate(command, &short[..args.len()]);
+    }
+
+    /// # Panics
+    /// Where a key is open: a subscriber is another module, which could delete it.
+    #[inline]
+    fn notify(&self, event: &'static CStr, key: Key<'_>) {
+        assert_eq!(self.open_count.get(), 0, "a key is open while others run");
+        self.context.notify(event, self.name(key));
+    }
+}

@@ -1,0 +1,209 @@
+//! Open keys: closed when they go out of scope, also when a panic unwinds.
+
+use std::cell::{Cell, Ref, RefMut};
+use std::ffi::{c_int, c_void};
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+use redis_module::raw::{self, RedisModuleKey, RedisModuleType};
+
+use super::api;
+use super::context::{Context, ServerString};
+use super::datatype;
+use super::value::{self, Stored};
+use crate::engine::Series;
+
+/// What a key was opened for.
+#[derive(Clone, Copy)]
+pub(super) enum Mode {
+    /// Reading; a key that holds nothing cannot be opened so.
+    Read,
+    /// Reading and writing.
+    Write,
+}
+
+/// An open key.
+pub(super) struct OpenKey<'c> {
+    context: Context<'c>,
+    name: ServerString<'c>,
+    raw: NonNull<RedisModuleKey>,
+    /// Keys that the command has open.
+    open_count: &'c Cell<usize>,
+}
+
+/// What an open key holds.
+pub(super) enum Content<'c> {
+    Empty,
+    Foreign,
+    Series(&'c Stored<Series>),
+}
+
+impl<'c> OpenKey<'c> {
+    /// Opens a key; `None` where there is nothing to read. `open_count` is kept at the number of
+    /// keys open.
+    #[inline]
+    pub(super) fn new(
+        context: Context<'c>,
+        name: ServerString<'c>,
+        mode: Mode,
+        open_count: &'c Cell<usize>,
+    ) -> Option<Self> {
+        let mode = match mode {
+            Mode::Read => raw::REDISMODULE_READ,
+            Mode::Write => raw::REDISMODULE_READ | raw::REDISMODULE_WRITE,
+        };
+        // SAFETY: context and name are alive, and the mode is one the server knows.
+        let key =
+            unsafe { (context.table().open_key)(context.raw(), name.raw(), mode.cast_signed()) };
+        let raw = NonNull::new(key)?;
+        open_count.set(open_count.get() + 1);
+        Some(Self {
+            context,
+            name,
+            raw,
+            open_count,
+        })
+    }
+
+    /// What the key holds. Our type is asked for first: a command mostly finds what it expects.
+    #[inline]
+    pub(super) fn content(&self) -> Content<'c> {
+        if self.type_of_module() == datatype::series() {
+            // SAFETY: the type is ours, so the value came from `value::into_raw::<Series>`. It lives
+            // as long as the call: commands have no way to delete a key, and a value that other
+            // code deletes while it is borrowed stops the server (see `datatype`).
+            return Content::Series(unsafe { value::stored(self.value()) });
+        }
+        if self.is_empty() {
+            Content::Empty
+        } else {
+            Content::Foreign
+        }
+    }
+
+    /// Stores a series in an empty key.
+    ///
+    /// # Panics
+    /// Where the key holds something, which would be freed under whoever has it open.
+    pub(super) fn store(&self, series: Series) -> &'c Stored<Series> {
+        assert!(self.is_empty(), "a series is created where a value is");
+        let value = value::into_raw(series);
+        // SAFETY: the key is open for writing, the type is registered, and the value is one of
+        // that type, which now belongs to the server.
+        let status = unsafe {
+            (self.context.table().set_value)(self.raw.as_ptr(), datatype::series(), value)
+        };
+        assert_eq!(status, api::OK, "the key is not open for writing");
+        // SAFETY: the value came from `into_raw` just now; for its life see `content`.
+        unsafe { value::stored(value) }
+    }
+
+    #[inline]
+    fn type_of_module(&self) -> *mut RedisModuleType {
+        // SAFETY: the key is open.
+        unsafe { (self.context.table().get_type)(self.raw.as_ptr()) }
+    }
+
+    #[inline]
+    fn value(&self) -> *mut c_void {
+        // SAFETY: the key is open.
+        unsafe { (self.context.table().get_value)(self.raw.as_ptr()) }
+    }
+
+    fn is_empty(&self) -> bool {
+        const EMPTY: c_int = api::small(raw::REDISMODULE_KEYTYPE_EMPTY);
+        // SAFETY: the key is open.
+        unsafe { (self.context.table().key_type)(self.raw.as_ptr()) == EMPTY }
+    }
+}
+
+impl Drop for OpenKey<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the key is open, and nobody uses it after this.
+        unsafe { (self.context.table().close_key)(self.raw.as_ptr()) };
+        self.open_count.set(self.open_count.get() - 1);
+    }
+}
+
+/// A series open for reading. The fields are dropped in this order: the key is closed last.
+pub(super) struct ReadSeries<'c> {
+    series: Ref<'c, Series>,
+    _key: OpenKey<'c>,
+}
+
+/// A series open for writing. If it was borrowed mutably, clients that watch or cache the key are
+/// told when it is closed. The server's own way would tell them of every key opened for writing,
+/// also where nothing was found.
+pub(super) struct WriteSeries<'c> {
+    series: RefMut<'c, Series>,
+    changed: bool,
+    key: OpenKey<'c>,
+}
+
+impl<'c> ReadSeries<'c> {
+    /// # Panics
+    /// Where the same series is open for writing.
+    #[inline]
+    pub(super) fn new(key: OpenKey<'c>, stored: &'c Stored<Series>) -> Self {
+        Self {
+            series: stored.borrow(),
+            _key: key,
+        }
+    }
+}
+
+impl<'c> WriteSeries<'c> {
+    /// # Panics
+    /// Where the same series is open already.
+    #[inline]
+    pub(super) fn new(key: OpenKey<'c>, stored: &'c Stored<Series>) -> Self {
+        Self {
+            series: stored.borrow_mut(),
+            changed: false,
+            key,
+        }
+    }
+
+    /// A series that was just stored.
+    pub(super) fn created(key: OpenKey<'c>, stored: &'c Stored<Series>) -> Self {
+        let mut created = Self::new(key, stored);
+        created.changed = true;
+        created
+    }
+}
+
+impl Deref for ReadSeries<'_> {
+    type Target = Series;
+
+    #[inline]
+    fn deref(&self) -> &Series {
+        &self.series
+    }
+}
+
+impl Deref for WriteSeries<'_> {
+    type Target = Series;
+
+    #[inline]
+    fn deref(&self) -> &Series {
+        &self.series
+    }
+}
+
+impl DerefMut for WriteSeries<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Series {
+        self.changed = true;
+        &mut self.series
+    }
+}
+
+impl Drop for WriteSeries<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.changed {
+            self.key.context.signal_modified(self.key.name);
+        }
+    }
+}

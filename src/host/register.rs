@@ -1,0 +1,124 @@
+//! Registration of the commands: what their [`Spec`] says, in the server's terms.
+//!
+//! Keys are told twice. The triple of first key, last key and step is all that old clients see;
+//! with it alone the server takes every key as read and written, and refuses `IOT.ADD` to a user
+//! who may only write. The key specs of `command_info` say what is done with each key, and find
+//! keys behind a keyword, so no command has to be asked for its keys at run time.
+
+use std::ffi::{CStr, CString, c_int};
+
+use redis_module::raw::RedisModuleCommand;
+
+use super::api;
+use super::command_info::Info;
+use super::context::Context;
+use super::guard;
+use crate::command::spec::{Effect, Keys, Spec};
+use crate::command::{Command, with_all_commands};
+
+/// The category of all our commands in access control lists.
+const CATEGORY: &CStr = c"iot";
+
+/// Registers one command, or says what the server refused.
+type Registration = fn(Context<'_>) -> Result<(), String>;
+
+/// Turns the list of commands into an array of what registers each.
+macro_rules! registrations {
+    ($($command:ty),* $(,)?) => { [$(register_one::<$command>),*] };
+}
+
+/// Registers all commands.
+///
+/// # Errors
+/// What the server refused.
+pub(super) fn register(context: Context<'_>) -> Result<(), String> {
+    add_category(context);
+    let registrations: &[Registration] = &with_all_commands!(registrations);
+    registrations
+        .iter()
+        .try_for_each(|register| register(context))
+}
+
+/// Adds our category where the server lets modules have one. It may be there already, and it may
+/// be one too many: the commands are told of it in any case, and do without where that fails.
+fn add_category(context: Context<'_>) {
+    if let Some(add) = context.table().add_acl_category {
+        // SAFETY: the context is `OnLoad`'s, the only one in which this may be called; the name is
+        // NUL-terminated, and is copied.
+        unsafe { add(context.raw(), CATEGORY.as_ptr()) };
+    }
+}
+
+fn register_one<C: Command>(context: Context<'_>) -> Result<(), String> {
+    let spec = &C::SPEC;
+    let refused = |what| format!("the server refused the {what} of {}", spec.name);
+    let name = CString::new(spec.name).map_err(|_| refused("name"))?;
+    let flags = flags(spec);
+    let (first, last, step) = key_triple(spec.keys);
+    // SAFETY: the context is `OnLoad`'s, the only one in which this may be called; name and flags
+    // are NUL-terminated, and are copied. The function takes what the server passes to commands.
+    let status = unsafe {
+        (context.table().create_command)(
+            context.raw(),
+            name.as_ptr(),
+            Some(guard::command::<C>),
+            flags.as_ptr(),
+            first,
+            last,
+            step,
+        )
+    };
+    if status != api::OK {
+        return Err(refused("command"));
+    }
+    // SAFETY: the context is alive, and knows the command by the name it was registered with.
+    let command = unsafe { (context.table().get_command)(context.raw(), name.as_ptr()) };
+    if command.is_null() || !Info::new(spec).set(context, command) {
+        return Err(refused("description"));
+    }
+    set_categories(context, command, spec);
+    Ok(())
+}
+
+fn flags(spec: &Spec) -> &'static CStr {
+    match (spec.effect, spec.fast) {
+        (Effect::Read, false) => c"readonly",
+        (Effect::Read, true) => c"readonly fast",
+        (Effect::Write, false) => c"write deny-oom",
+        (Effect::Write, true) => c"write deny-oom fast",
+        (Effect::Free, false) => c"write",
+        (Effect::Free, true) => c"write fast",
+    }
+}
+
+/// First key, last key and step; a triple cannot say that keys follow a keyword.
+const fn key_triple(keys: Keys) -> (c_int, c_int, c_int) {
+    match keys {
+        Keys::First => (1, 1, 1),
+        Keys::Every { step } => (1, -1, step),
+        Keys::After { .. } => (0, 0, 0),
+    }
+}
+
+/// Puts a command into categories where the server lets modules do so. Without them a user is
+/// given commands one by one, and `+@all` still means all: nothing is allowed that should not be.
+fn set_categories(context: Context<'_>, command: *mut RedisModuleCommand, spec: &Spec) {
+    let Some(set) = context.table().set_command_acl_categories else {
+        return;
+    };
+    let effect = match spec.effect {
+        Effect::Read => "read",
+        Effect::Write | Effect::Free => "write",
+    };
+    let speed = if spec.fast { "fast" } else { "slow" };
+    // The second is for a server that has no category of ours.
+    for categories in [format!("{effect} {speed} iot"), format!("{effect} {speed}")] {
+        let categories = CString::new(categories).unwrap_or_default();
+        // SAFETY: the command is registered, and `OnLoad` still runs; the names are
+        // NUL-terminated.
+        if unsafe { set(command, categories.as_ptr()) } == api::OK {
+            return;
+        }
+    }
+    context.log(format_args!("{} is in no category", spec.name));
+}

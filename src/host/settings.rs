@@ -1,0 +1,364 @@
+//! The module's settings: their values, and how text becomes one.
+//!
+//! A setting has a default of ours, which an argument of `loadmodule` replaces, which a line of the
+//! configuration file replaces, which `CONFIG SET` replaces. All of them live in one [`STATE`] of
+//! atomics, so a command reads them for the price of six loads.
+
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+use crate::command::error::Token;
+use crate::command::host::Settings;
+use crate::engine::options::{
+    self, DEFAULT_CHUNK_BYTES, DuplicatePolicy, Encoding, Ignore, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES,
+};
+
+/// The settings of this process.
+pub(super) static STATE: State = State::new();
+
+/// The prefix that the server puts before each name.
+const PREFIX: &[u8] = b"redis-iot.";
+
+/// The value of every setting.
+pub(super) struct State {
+    retention: Number,
+    chunk_size: Number,
+    ignore_max_time_diff: Number,
+    duplicate_policy: Choice,
+    encoding: Choice,
+    ignore_max_val_diff: Real,
+}
+
+/// A setting that is a whole number.
+pub(super) struct Number {
+    pub(super) name: &'static CStr,
+    pub(super) min: i64,
+    pub(super) max: i64,
+    /// A condition beyond the bounds, and the words for its violation.
+    condition: fn(i64) -> bool,
+    violation: &'static CStr,
+    value: AtomicI64,
+}
+
+/// A setting that is one of several words.
+pub(super) struct Choice {
+    pub(super) name: &'static CStr,
+    pub(super) words: &'static [&'static CStr],
+    violation: &'static CStr,
+    /// The place of the chosen word.
+    value: AtomicUsize,
+}
+
+/// A setting that is a finite number of at least zero.
+pub(super) struct Real {
+    pub(super) name: &'static CStr,
+    /// The bits of the number.
+    value: AtomicU64,
+}
+
+/// Any setting.
+pub(super) enum Setting {
+    Number(&'static Number),
+    Choice(&'static Choice),
+    Real(&'static Real),
+}
+
+/// The words for a value that a setting does not take.
+pub(super) type Violation = &'static CStr;
+
+/// The words of [`DuplicatePolicy::ALL`], as C has them.
+const POLICIES: &[&CStr] = &[c"block", c"first", c"last", c"min", c"max", c"sum"];
+/// The words of [`Encoding::ALL`], as C has them.
+const ENCODINGS: &[&CStr] = &[c"compressed", c"gorilla", c"uncompressed"];
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            retention: Number::any_from_zero(c"retention"),
+            chunk_size: Number {
+                name: c"chunk-size",
+                min: MIN_CHUNK_BYTES as i64,
+                max: MAX_CHUNK_BYTES as i64,
+                condition: options::is_chunk_size,
+                violation: c"must be a multiple of 8 from 48 to 1048576",
+                value: AtomicI64::new(DEFAULT_CHUNK_BYTES as i64),
+            },
+            ignore_max_time_diff: Number::any_from_zero(c"ignore-max-time-diff"),
+            duplicate_policy: Choice {
+                name: c"duplicate-policy",
+                words: POLICIES,
+                violation: c"must be block, first, last, min, max or sum",
+                value: AtomicUsize::new(DuplicatePolicy::Block as usize),
+            },
+            encoding: Choice {
+                name: c"encoding",
+                words: ENCODINGS,
+                violation: c"must be compressed, gorilla or uncompressed",
+                value: AtomicUsize::new(Encoding::Compressed as usize),
+            },
+            ignore_max_val_diff: Real {
+                name: c"ignore-max-val-diff",
+                value: AtomicU64::new(0),
+            },
+        }
+    }
+
+    /// What a series gets that says nothing of its own.
+    #[inline]
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            retention_ms: self.retention.get(),
+            duplicate_policy: DuplicatePolicy::ALL[self.duplicate_policy.get()],
+            encoding: Encoding::ALL[self.encoding.get()],
+            chunk_bytes: u32::try_from(self.chunk_size.get()).unwrap_or(DEFAULT_CHUNK_BYTES),
+            ignore: Ignore {
+                max_time_diff_ms: self.ignore_max_time_diff.get(),
+                max_value_diff: self.ignore_max_val_diff.get(),
+            },
+        }
+    }
+
+    /// Every setting.
+    pub(super) const fn all(&'static self) -> [Setting; 6] {
+        [
+            Setting::Number(&self.retention),
+            Setting::Number(&self.chunk_size),
+            Setting::Number(&self.ignore_max_time_diff),
+            Setting::Choice(&self.duplicate_policy),
+            Setting::Choice(&self.encoding),
+            Setting::Real(&self.ignore_max_val_diff),
+        ]
+    }
+
+    /// Takes the arguments of `loadmodule`: pairs of name and value.
+    ///
+    /// # Errors
+    /// The first argument that is no setting's name, or whose value is missing or not permitted.
+    pub(super) fn load(&'static self, args: &[&[u8]]) -> Result<(), String> {
+        for pair in args.chunks(2) {
+            let name = pair[0];
+            let shown = Token::from(name);
+            let Some(setting) = self
+                .all()
+                .into_iter()
+                .find(|setting| setting.is_named(name))
+            else {
+                return Err(format!("unknown load argument '{shown}'"));
+            };
+            let [_, value] = pair else {
+                return Err(format!("load argument {shown} has no value"));
+            };
+            setting.set_text(value).map_err(|violation| {
+                let (value, violation) = (Token::from(*value), violation.to_string_lossy());
+                format!("load argument {shown} {violation}, not '{value}'")
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Number {
+    const fn any_from_zero(name: &'static CStr) -> Self {
+        Self {
+            name,
+            min: 0,
+            max: i64::MAX,
+            condition: |_| true,
+            violation: c"must be a whole number of at least 0",
+            value: AtomicI64::new(0),
+        }
+    }
+
+    /// The value.
+    pub(super) fn get(&self) -> i64 {
+        self.value.load(Ordering::Relaxed)
+    }
+
+    /// Changes the value.
+    pub(super) fn set(&self, value: i64) -> Result<(), Violation> {
+        if value < self.min || value > self.max || !(self.condition)(value) {
+            return Err(self.violation);
+        }
+        self.value.store(value, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Choice {
+    /// The place of the chosen word.
+    pub(super) fn get(&self) -> usize {
+        self.value.load(Ordering::Relaxed)
+    }
+
+    /// Chooses the word at a place.
+    pub(super) fn set(&self, place: usize) -> Result<(), Violation> {
+        if place >= self.words.len() {
+            return Err(self.violation);
+        }
+        self.value.store(place, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn set_word(&self, text: &[u8]) -> Result<(), Violation> {
+        let is_meant = |word: &&CStr| word.to_bytes().eq_ignore_ascii_case(text);
+        let place = self.words.iter().position(is_meant);
+        place.map_or(Err(self.violation), |place| self.set(place))
+    }
+}
+
+impl Real {
+    /// The value.
+    pub(super) fn get(&self) -> f64 {
+        f64::from_bits(self.value.load(Ordering::Relaxed))
+    }
+
+    /// Reads the value from text.
+    pub(super) fn set_text(&self, text: &[u8]) -> Result<(), Violation> {
+        let value = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+        match value {
+            // Adding zero makes a plus of the minus in -0.
+            Some(value) if f64::is_finite(value) && value >= 0.0 => {
+                self.value.store((value + 0.0).to_bits(), Ordering::Relaxed);
+                Ok(())
+            }
+            _ => Err(c"must be a finite number of at least 0"),
+        }
+    }
+}
+
+impl Setting {
+    /// Its name, without the prefix.
+    pub(super) const fn name(&self) -> &'static CStr {
+        match self {
+            Self::Number(number) => number.name,
+            Self::Choice(choice) => choice.name,
+            Self::Real(real) => real.name,
+        }
+    }
+
+    /// Whether `text` names it: in any case, with `_` for `-`, with the prefix or without.
+    fn is_named(&self, text: &[u8]) -> bool {
+        let plain = |byte: u8| {
+            if byte == b'_' {
+                b'-'
+            } else {
+                byte.to_ascii_lowercase()
+            }
+        };
+        let is_same = |text: &[u8], name: &[u8]| {
+            text.len() == name.len() && text.iter().zip(name).all(|(&a, &b)| plain(a) == plain(b))
+        };
+        let text = match text.split_at_checked(PREFIX.len()) {
+            Some((prefix, rest)) if is_same(prefix, PREFIX) => rest,
+            _ => text,
+        };
+        is_same(text, self.name().to_bytes())
+    }
+
+    fn set_text(&self, text: &[u8]) -> Result<(), Violation> {
+        match self {
+            Self::Number(number) => {
+                let value = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+                value.map_or(Err(number.violation), |value| number.set(value))
+            }
+            Self::Choice(choice) => choice.set_word(text),
+            Self::Real(real) => real.set_text(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(state: &'static State, args: &[&str], expected: Result<(), &str>) {
+        let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
+        assert_eq!(state.load(&args), expected.map_err(String::from));
+    }
+
+    #[test]
+    fn untouched_settings_are_the_defaults() {
+        assert_eq!(State::new().settings(), Settings::default());
+    }
+
+    #[test]
+    fn words_are_those_of_the_engine() {
+        let words = |words: &[&CStr]| -> Vec<String> {
+            words
+                .iter()
+                .map(|word| word.to_str().unwrap().into())
+                .collect()
+        };
+        assert_eq!(
+            words(POLICIES),
+            DuplicatePolicy::ALL.map(DuplicatePolicy::name)
+        );
+        assert_eq!(words(ENCODINGS), Encoding::ALL.map(Encoding::name));
+    }
+
+    #[test]
+    fn load_arguments_are_read_in_any_spelling() {
+        static LOADED: State = State::new();
+        let args = [
+            "RETENTION",
+            "1000",
+            "Duplicate_Policy",
+            "LAST",
+            "redis-iot.encoding",
+            "gorilla",
+            "REDIS_IOT.chunk-size",
+            "128",
+            "IGNORE_MAX_TIME_DIFF",
+            "5",
+            "ignore-max-val-diff",
+            "0.5",
+        ];
+        check(&LOADED, &args, Ok(()));
+        let expected = Settings {
+            retention_ms: 1000,
+            duplicate_policy: DuplicatePolicy::Last,
+            encoding: Encoding::Gorilla,
+            chunk_bytes: 128,
+            ignore: Ignore {
+                max_time_diff_ms: 5,
+                max_value_diff: 0.5,
+            },
+        };
+        assert_eq!(LOADED.settings(), expected);
+    }
+
+    #[test]
+    fn a_bad_load_argument_is_named() {
+        static LOADED: State = State::new();
+        check(
+            &LOADED,
+            &["RETENTIONS", "1"],
+            Err("unknown load argument 'RETENTIONS'"),
+        );
+        check(
+            &LOADED,
+            &["RETENTION"],
+            Err("load argument RETENTION has no value"),
+        );
+        check(
+            &LOADED,
+            &["CHUNK_SIZE", "100"],
+            Err("load argument CHUNK_SIZE must be a multiple of 8 from 48 to 1048576, not '100'"),
+        );
+        for bad in ["-1", "1.5", "9223372036854775808", ""] {
+            let text = format!(
+                "load argument RETENTION must be a whole number of at least 0, not '{bad}'"
+            );
+            check(&LOADED, &["RETENTION", bad], Err(&text));
+        }
+        for bad in ["nan", "inf", "-0.1", "x"] {
+            assert!(
+                LOADED
+                    .load(&[b"ignore-max-val-diff", bad.as_bytes()])
+                    .is_err()
+            );
+        }
+        assert_eq!(LOADED.settings(), Settings::default());
+    }
+}
