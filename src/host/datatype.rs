@@ -15,8 +15,11 @@
 //! defrag         active defragmentation                    main
 //! ```
 //!
-//! None of them runs while one of our commands has the value open: commands send no keyspace event
-//! with a key open, which is the only way to other code. The cell around the value checks it.
+//! None of them should run while one of our commands has the value open: commands send no keyspace
+//! event with a key open. But the server sends some of its own when a key is opened (`expired`,
+//! `keymiss`) or created (`new`), to modules that should do no more than read. The cell around the
+//! value knows whether it is in use, and `unlink` and `free` stop the server where a module deletes
+//! it all the same: a reference to freed memory would be worse.
 
 use std::ffi::{CStr, c_int, c_void};
 use std::mem;
@@ -37,7 +40,6 @@ use super::rdb::Stream;
 use super::value::{self, Stored};
 use crate::engine::Series;
 use crate::engine::persist;
-use crate::engine::series::Allocation;
 
 /// The name in dump files: 9 characters, for ever.
 const NAME: &CStr = c"iotseries";
@@ -99,17 +101,16 @@ pub(super) fn register(context: Context<'_>) -> Result<(), String> {
 /// Bytes of memory that a series takes, by the server's allocator: its box and its share of
 /// everything it points to.
 pub(super) fn memory_bytes(server: Server, series: &Series) -> usize {
+    /// No allocation starts in the first page of memory; buffers without contents point there.
+    const FIRST_PAGE_END: usize = 4096;
     let mut bytes = box_bytes(server);
-    series.allocations(&mut |allocation| {
-        bytes += match allocation {
-            Allocation::Bytes(size) => size,
-            Allocation::At(start, shares) => {
-                // SAFETY: the engine visits the starts of live allocations, of alignments that are
-                // forwarded: it has none above 8. In a server all memory of ours is the server's.
-                let size = unsafe { server.malloc_size(start.cast()) };
-                size / shares.max(1)
-            }
-        };
+    series.allocations(&mut |start, shares| {
+        if start.addr() >= FIRST_PAGE_END {
+            // SAFETY: the engine visits the starts of live allocations, of alignments that are
+            // forwarded: it has none above 8. In a server all memory of ours is the server's.
+            let size = unsafe { server.malloc_size(start.cast()) };
+            bytes += size / shares.max(1);
+        }
     });
     bytes
 }
@@ -238,7 +239,7 @@ unsafe extern "C" fn free(value: *mut c_void) {
     // SAFETY: the server passes a value of the type, and forgets it.
     let series: Box<Stored<Series>> = unsafe { value::from_raw(value) };
     guard::or_abort(|| {
-        assert!(series.try_borrow_mut().is_ok(), "an open series is freed");
+        assert_unused(&series);
         drop(series);
     });
 }
@@ -254,9 +255,21 @@ unsafe extern "C" fn free_effort(
     guard::or_fail(1, || series.borrow().block_count().max(1))
 }
 
-/// The key has lost its value. Here is the place for what must happen on the main thread; a series
-/// is in no index yet, so there is nothing.
-unsafe extern "C" fn unlink(_context: *mut RedisModuleKeyOptCtx, _value: *const c_void) {}
+/// The key has lost its value. Here is the place for what must happen on the main thread: so far
+/// only a check, since a series is in no index yet.
+unsafe extern "C" fn unlink(_context: *mut RedisModuleKeyOptCtx, value: *const c_void) {
+    // SAFETY: the server passes a value of the type.
+    let series = unsafe { passed(value) };
+    guard::or_abort(|| assert_unused(series));
+}
+
+/// Nobody may have a series open that goes away.
+fn assert_unused(series: &Stored<Series>) {
+    assert!(
+        series.try_borrow_mut().is_ok(),
+        "an open series was deleted"
+    );
+}
 
 /// A copy shares the sealed blocks.
 unsafe extern "C" fn copy(

@@ -27,7 +27,7 @@ use super::api::{self, Server};
 use super::guard;
 use super::value::{self, Stored};
 use crate::engine::Series;
-use crate::engine::series::block::Payload;
+use crate::engine::series::Payload;
 
 /// Payloads between two looks at the clock.
 const STRIDE: usize = 64;
@@ -41,7 +41,17 @@ const UNFINISHED: c_int = 1;
 struct Run {
     server: Server,
     raw: *mut RedisModuleDefragCtx,
+    mover: Mover,
 }
+
+/// Moves single allocations.
+struct Mover {
+    raw: *mut RedisModuleDefragCtx,
+    offer: Option<Offer>,
+}
+
+/// Offers an allocation a new place: the copy's address where it moved, null where it stays.
+type Offer = unsafe extern "C" fn(*mut RedisModuleDefragCtx, *mut c_void) -> *mut c_void;
 
 /// The callback of the data type.
 ///
@@ -57,6 +67,10 @@ pub(super) unsafe extern "C" fn defrag(
     let run = Run {
         server,
         raw: context,
+        mover: Mover {
+            raw: context,
+            offer: server.table().defrag_alloc,
+        },
     };
     // SAFETY: the caller guarantees the place, and that nobody else uses it during the call.
     let place = unsafe { &mut *place };
@@ -69,7 +83,7 @@ impl Run {
         let start = self.cursor();
         if start == 0 {
             // SAFETY: the box is a live allocation that the place alone points to.
-            if let Some(moved) = unsafe { self.moved(*place) } {
+            if let Some(moved) = unsafe { self.mover.moved(*place) } {
                 *place = moved;
             }
         }
@@ -79,18 +93,50 @@ impl Run {
         if start == 0
             && let Some(buffer) = series.open_buffer_mut()
         {
-            self.buffer(buffer);
+            self.mover.buffer(buffer);
         }
         for (index, payload) in series.payloads_mut().enumerate().skip(start) {
             let may_stop = index > start && index.is_multiple_of(STRIDE);
             if may_stop && self.should_stop() && self.set_cursor(index) {
                 return UNFINISHED;
             }
-            self.payload(payload);
+            self.mover.payload(payload);
         }
         DONE
     }
 
+    /// The payload to go on with; 0 where the server keeps no cursor.
+    fn cursor(&self) -> usize {
+        let mut cursor: c_ulong = 0;
+        if let Some(get) = self.server.table().defrag_cursor_get {
+            // SAFETY: the context lives until the callback returns, and the cursor goes to a
+            // variable of ours.
+            unsafe { get(self.raw, &raw mut cursor) };
+        }
+        usize::try_from(cursor).unwrap_or(0)
+    }
+
+    /// Keeps the payload to go on with. Says whether the server can.
+    fn set_cursor(&self, index: usize) -> bool {
+        let (Some(set), Ok(cursor)) = (
+            self.server.table().defrag_cursor_set,
+            c_ulong::try_from(index),
+        ) else {
+            return false;
+        };
+        // SAFETY: the context lives until the callback returns.
+        unsafe { set(self.raw, cursor) == api::OK }
+    }
+
+    fn should_stop(&self) -> bool {
+        self.server.table().defrag_should_stop.is_some_and(|stop| {
+            // SAFETY: the context lives until the callback returns.
+            unsafe { stop(self.raw) != 0 }
+        })
+    }
+}
+
+impl Mover {
     /// Moves the heap part of a vector; contents, length and capacity stay.
     fn buffer(&self, buffer: &mut Vec<u8>) {
         if buffer.capacity() == 0 {
@@ -132,39 +178,79 @@ impl Run {
     /// `old` is the start of a live allocation by the server's allocator, of a forwarded alignment,
     /// and the caller replaces every pointer to it.
     unsafe fn moved(&self, old: *mut c_void) -> Option<*mut c_void> {
-        let defrag_alloc = self.server.table().defrag_alloc?;
+        let offer = self.offer?;
         // SAFETY: the context lives until the callback returns; the rest is the caller's.
-        let moved = unsafe { defrag_alloc(self.raw, old) };
+        let moved = unsafe { offer(self.raw, old) };
         (!moved.is_null()).then_some(moved)
     }
+}
 
-    /// The payload to go on with; 0 where the server keeps no cursor.
-    fn cursor(&self) -> usize {
-        let mut cursor: c_ulong = 0;
-        if let Some(get) = self.server.table().defrag_cursor_get {
-            // SAFETY: the context lives until the callback returns, and the cursor goes to a
-            // variable of ours.
-            unsafe { get(self.raw, &raw mut cursor) };
-        }
-        usize::try_from(cursor).unwrap_or(0)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BYTES: &[u8] = &[7; 1000];
+
+    /// Always moves, and spoils the old place.
+    unsafe extern "C" fn move_always(
+        _context: *mut RedisModuleDefragCtx,
+        old: *mut c_void,
+    ) -> *mut c_void {
+        // SAFETY: without a server all allocations of ours are the C library's.
+        let size = unsafe { libc::malloc_usable_size(old) };
+        // SAFETY: the function takes any size.
+        let moved = unsafe { libc::malloc(size) };
+        // SAFETY: both have `size` bytes, and they are different allocations.
+        unsafe { ptr::copy_nonoverlapping(old.cast::<u8>(), moved.cast(), size) };
+        // SAFETY: the old allocation has `size` bytes.
+        unsafe { ptr::write_bytes(old.cast::<u8>(), 0xee, size) };
+        // SAFETY: it is given up here.
+        unsafe { libc::free(old) };
+        moved
     }
 
-    /// Keeps the payload to go on with. Says whether the server can.
-    fn set_cursor(&self, index: usize) -> bool {
-        let (Some(set), Ok(cursor)) = (
-            self.server.table().defrag_cursor_set,
-            c_ulong::try_from(index),
-        ) else {
-            return false;
+    const MOVER: Mover = Mover {
+        raw: ptr::null_mut(),
+        offer: Some(move_always),
+    };
+
+    #[test]
+    fn a_buffer_moves_with_its_bytes_and_still_grows() {
+        let mut buffer = BYTES.to_vec();
+        let (old, capacity) = (buffer.as_ptr(), buffer.capacity());
+        MOVER.buffer(&mut buffer);
+        assert_ne!(buffer.as_ptr(), old);
+        assert_eq!((&*buffer, buffer.capacity()), (BYTES, capacity));
+        buffer.extend_from_slice(BYTES);
+        assert_eq!(buffer[1000..], *BYTES);
+        let mut empty = Vec::new();
+        MOVER.buffer(&mut empty);
+        assert_eq!(empty.capacity(), 0);
+    }
+
+    #[test]
+    fn a_payload_moves_only_while_it_has_one_owner() {
+        let mut payload = Payload::from_header_and_slice((), BYTES);
+        let old = payload.heap_ptr();
+        let shared = payload.clone();
+        MOVER.payload(&mut payload);
+        assert_eq!(payload.heap_ptr(), old);
+        drop(shared);
+        MOVER.payload(&mut payload);
+        assert_ne!(payload.heap_ptr(), old);
+        assert_eq!(payload.slice, *BYTES);
+        assert_eq!(payload.clone().slice, *BYTES);
+    }
+
+    #[test]
+    fn without_an_offer_everything_stays() {
+        let mut buffer = BYTES.to_vec();
+        let old = buffer.as_ptr();
+        let mover = Mover {
+            offer: None,
+            ..MOVER
         };
-        // SAFETY: the context lives until the callback returns.
-        unsafe { set(self.raw, cursor) == api::OK }
-    }
-
-    fn should_stop(&self) -> bool {
-        self.server.table().defrag_should_stop.is_some_and(|stop| {
-            // SAFETY: the context lives until the callback returns.
-            unsafe { stop(self.raw) != 0 }
-        })
+        mover.buffer(&mut buffer);
+        assert_eq!((&*buffer, buffer.as_ptr()), (BYTES, old));
     }
 }

@@ -69,9 +69,9 @@ impl<'c> OpenKey<'c> {
     #[inline]
     pub(super) fn content(&self) -> Content<'c> {
         if self.type_of_module() == datatype::series() {
-            // SAFETY: the type is ours, so the value came from `value::into_raw::<Series>`. It
-            // outlives the borrow: as long as the command runs, only a keyspace event can reach
-            // code that deletes the key, and `ServerHost` sends none while a key is open.
+            // SAFETY: the type is ours, so the value came from `value::into_raw::<Series>`. It lives
+            // as long as the call: commands have no way to delete a key, and a value that other
+            // code deletes while it is borrowed stops the server (see `datatype`).
             return Content::Series(unsafe { value::stored(self.value()) });
         }
         if self.is_empty() {
