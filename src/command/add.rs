@@ -237,7 +237,7 @@ impl Command for MAdd {
     };
 
     fn execute<H: Host>(host: &H, args: Args<'_>) -> Result<()> {
-        write_items(host, &args, "iot.madd", None)
+        write_items(host, &args, Self::SPEC.name, None)
     }
 }
 
@@ -281,13 +281,15 @@ impl Command for Ingest {
         ],
     };
 
-    fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
+    fn execute<H: Host>(host: &H, args: Args<'_>) -> Result<()> {
+        // The server looks for keys, and for the right to write them, behind the first `ITEMS` it
+        // finds. So do we, even where it stands in the place of a label.
+        let (mut options, items) = args
+            .split_at_keyword("ITEMS")
+            .ok_or(Error::MissingValue("ITEMS"))?;
         let mut creation = Creation::default();
-        while creation.take(&mut args)? {}
-        if !args.keyword("ITEMS") {
-            args.finish()?;
-            return Err(Error::MissingValue("ITEMS"));
-        }
-        write_items(host, &args, "iot.ingest", Some(&creation))
+        while creation.take(&mut options)? {}
+        options.finish()?;
+        write_items(host, &items, Self::SPEC.name, Some(&creation))
     }
 }

@@ -68,6 +68,23 @@ impl<'a> Args<'a> {
         found
     }
 
+    /// The arguments before and after the first `word`, in any case; `None` where there is none.
+    pub fn split_at_keyword(&self, word: &str) -> Option<(Self, Self)> {
+        let mut rest = self.rest().iter();
+        let at = rest.position(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))? + self.next;
+        let before = Self {
+            all: self.all.get(..at)?,
+            ..*self
+        };
+        Some((
+            before,
+            Self {
+                next: at + 1,
+                ..*self
+            },
+        ))
+    }
+
     /// Ends the reading.
     ///
     /// # Errors

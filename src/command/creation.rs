@@ -65,7 +65,7 @@ impl Creation {
             set(
                 &mut self.duplicate_policy,
                 "DUPLICATE_POLICY",
-                policy(args)?,
+                policy(args, "DUPLICATE_POLICY")?,
             )?;
         } else if args.keyword("IGNORE") {
             set(&mut self.ignore, "IGNORE", ignore(args)?)?;
@@ -128,7 +128,7 @@ pub(super) fn take_on_duplicate(
 ) -> Result<bool> {
     let found = args.keyword("ON_DUPLICATE");
     if found {
-        set(slot, "ON_DUPLICATE", policy(args)?)?;
+        set(slot, "ON_DUPLICATE", policy(args, "ON_DUPLICATE")?)?;
     }
     Ok(found)
 }
@@ -152,8 +152,8 @@ fn chunk_bytes(args: &mut Args<'_>) -> Result<u32> {
     bytes.ok_or_else(|| Error::Invalid(WHAT, Token::from(text)))
 }
 
-fn policy(args: &mut Args<'_>) -> Result<DuplicatePolicy> {
-    let text = args.take("DUPLICATE_POLICY")?;
+fn policy(args: &mut Args<'_>, option: &'static str) -> Result<DuplicatePolicy> {
+    let text = args.take(option)?;
     DuplicatePolicy::by_name(text)
         .ok_or_else(|| Error::Invalid("Unknown DUPLICATE_POLICY", Token::from(text)))
 }

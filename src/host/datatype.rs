@@ -40,6 +40,7 @@ use super::rdb::Stream;
 use super::value::{self, Stored};
 use crate::engine::Series;
 use crate::engine::persist;
+use crate::engine::series::Allocation;
 
 /// The name in dump files: 9 characters, for ever.
 const NAME: &CStr = c"iotseries";
@@ -101,16 +102,17 @@ pub(super) fn register(context: Context<'_>) -> Result<(), String> {
 /// Bytes of memory that a series takes, by the server's allocator: its box and its share of
 /// everything it points to.
 pub(super) fn memory_bytes(server: Server, series: &Series) -> usize {
-    /// No allocation starts in the first page of memory; buffers without contents point there.
-    const FIRST_PAGE_END: usize = 4096;
     let mut bytes = box_bytes(server);
-    series.allocations(&mut |start, shares| {
-        if start.addr() >= FIRST_PAGE_END {
-            // SAFETY: the engine visits the starts of live allocations, of alignments that are
-            // forwarded: it has none above 8. In a server all memory of ours is the server's.
-            let size = unsafe { server.malloc_size(start.cast()) };
-            bytes += size / shares.max(1);
-        }
+    series.allocations(&mut |allocation| {
+        bytes += match allocation {
+            Allocation::Bytes(size) => size,
+            Allocation::At(start, shares) => {
+                // SAFETY: the engine visits the starts of live allocations, of alignments that are
+                // forwarded: it has none above 8. In a server all memory of ours is the server's.
+                let size = unsafe { server.malloc_size(start.cast()) };
+                size / shares.max(1)
+            }
+        };
     });
     bytes
 }

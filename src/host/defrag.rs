@@ -27,7 +27,7 @@ use super::api::{self, Server};
 use super::guard;
 use super::value::{self, Stored};
 use crate::engine::Series;
-use crate::engine::series::Payload;
+use crate::engine::series::block::Payload;
 
 /// Payloads between two looks at the clock.
 const STRIDE: usize = 64;

@@ -148,6 +148,22 @@ impl Reply for ServerReply<'_> {
         unsafe { (self.context.table().reply_map)(self.context.raw(), signed(len)) };
     }
 
+    fn pairs<'a>(&self, len: usize, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+        let resp3 = self.is_resp3();
+        if resp3 {
+            self.map(len)
+        } else {
+            self.array(len)
+        }
+        for (name, value) in pairs {
+            if !resp3 {
+                self.array(2);
+            }
+            self.bulk(name);
+            self.bulk(value);
+        }
+    }
+
     fn open_array(&self) {
         self.send_array(c_long::from(raw::REDISMODULE_POSTPONED_LEN));
     }

@@ -55,7 +55,7 @@ pub enum Aggregator {
 }
 
 /// Most aggregators of one query.
-pub const MAX_AGGREGATORS: usize = 16;
+pub const MAX_AGGREGATORS: usize = 15;
 
 impl Aggregator {
     /// Every aggregator.
