@@ -274,7 +274,6 @@ impl Question {
             stamp: [Stamp::Start, Stamp::Middle, Stamp::End][stamp],
             empty,
         };
-        use aggregation::Stamp as Model;
         let model = aggregation::Buckets {
             aggregators: chosen
                 .iter()
@@ -282,7 +281,11 @@ impl Question {
                 .collect(),
             duration,
             align,
-            stamp: [Model::Start, Model::Mid, Model::End][stamp],
+            stamp: [
+                aggregation::Stamp::Start,
+                aggregation::Stamp::Mid,
+                aggregation::Stamp::End,
+            ][stamp],
             empty,
         };
         (engine, model)

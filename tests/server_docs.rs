@@ -236,7 +236,6 @@ fn a_list_with_one_forbidden_key_is_forbidden() {
         ("IOT.MADD mine:1 2 1 yours:1 1 1", "-NOPERM*"),
         ("IOT.INGEST ITEMS mine:1 3 1 mine:2 1 1", "[3, 1]"),
         ("IOT.INGEST ITEMS mine:1 4 1 yours:1 1 1", "-NOPERM*"),
-        ("IOT.INGEST LABELS ITEMS x ITEMS mine:1 5 1", "_"),
         ("IOT.GET yours:1", "-NOPERM*"),
         ("IOT.GET mine:1", "_"),
     ] {

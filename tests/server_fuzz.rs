@@ -16,7 +16,7 @@ use support::server::Server;
 type Line = Vec<Vec<u8>>;
 
 /// Mutants of each payload.
-const MUTANTS: usize = 500;
+const MUTANTS: usize = 1_500;
 /// Mutants that are accepted before all of them are stored and loaded.
 const ACCEPTED_BEFORE_RELOAD: usize = 50;
 /// Bytes at the start of a payload that say which module wrote it.
@@ -24,7 +24,7 @@ const MODULE_HEADER_BYTES: usize = 10;
 /// Bytes at its end: the version of the server's format, and the checksum.
 const FOOTER_BYTES: usize = 10;
 /// Lines of several random tokens for each command.
-const RANDOM_LINES: usize = 60;
+const RANDOM_LINES: usize = 400;
 
 /// Series of all encodings, with blocks of all kinds.
 fn fill(client: &mut Client) -> Vec<String> {
@@ -483,10 +483,7 @@ fn every_command_refuses_a_wrong_number_of_arguments() {
             let mut line = vec![name.clone()];
             line.resize(len, "1".into());
             let reply = client.call(&line);
-            let wanted = format!(
-                "ERR wrong number of arguments for '{}' command",
-                name.to_lowercase()
-            );
+            let wanted = format!("ERR wrong number of arguments for '{name}' command");
             assert!(
                 matches!(reply, Value::ServerError(_)),
                 "{line:?}: {}",

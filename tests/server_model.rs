@@ -13,7 +13,7 @@ use support::seeds::{MODEL_SEED, Random};
 use support::server::Server;
 
 /// Commands to each series.
-const STEPS: usize = 600;
+const STEPS: usize = 2_500;
 /// Commands between two comparisons of everything.
 const STEPS_BETWEEN_CHECKS: usize = 25;
 /// The first time; larger than every bucket, so that none starts before zero.

@@ -15,11 +15,11 @@ use support::server::Server;
 use support::traffic::Traffic;
 
 /// Random commands before each comparison.
-const COMMANDS: usize = 400;
+const COMMANDS: usize = 1_500;
 /// Samples that are read back to the bit.
 const BIT_EXACT_SAMPLES: usize = 20_000;
 /// Samples that must be acknowledged before the server is killed.
-const ACKNOWLEDGED_SAMPLES: usize = 3_000;
+const ACKNOWLEDGED_SAMPLES: usize = 10_000;
 
 /// A server that appends every write to its file before it replies.
 fn durable(preamble: &str) -> Server {
@@ -179,6 +179,7 @@ fn copies_are_equal_and_independent() {
         client.expect("SELECT 7", "+OK");
         assert_eq!(client.digest_of("renamed"), digest, "MOVE {key}");
         client.expect("COPY renamed back DB 0", "1");
+        client.expect("DEL renamed", "1");
         client.expect("SELECT 0", "+OK");
         assert_eq!(
             client.digest_of("back"),

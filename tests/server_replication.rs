@@ -13,7 +13,7 @@ use support::server::Server;
 use support::traffic::Traffic;
 
 /// Random commands to the master.
-const COMMANDS: usize = 2_000;
+const COMMANDS: usize = 8_000;
 
 /// Settings of the master, and other ones of its replica, which must not matter.
 const MASTER_SETTINGS: [&str; 12] = [
@@ -107,7 +107,7 @@ fn a_replica_follows_a_random_mix_of_all_writes() {
                 client.call(&traffic.command());
             }
         }
-        if step % 200 == 199 {
+        if step % 400 == 399 {
             check_equal(&mut client, &mut replica);
         }
     }

@@ -78,7 +78,7 @@ pub(crate) fn run(port: u16, pid: u32, clients: &[Vec<Batch>]) -> Cost {
     let requests = f64::from(u32::try_from(requests).unwrap());
     Cost {
         per_second: requests / start.elapsed().as_secs_f64(),
-        cpu_us: (cpu_time(pid) - cpu_before).as_secs_f64() * 1e6 / requests,
+        cpu_us: cpu_time(pid).checked_sub(cpu_before).unwrap().as_secs_f64() * 1e6 / requests,
     }
 }
 

@@ -174,7 +174,7 @@ fn write_items<H: Host>(
 ) -> Result<()> {
     let mut args = *args;
     let items = args.len() / ITEM_ARGS;
-    if items == 0 || args.len() % ITEM_ARGS != 0 {
+    if items == 0 || !args.len().is_multiple_of(ITEM_ARGS) {
         return Err(Error::Arity(command));
     }
     host.reply().array(items);

@@ -307,7 +307,9 @@ impl<R: Reply> Rows<'_, R> {
     fn give(&mut self, time_ms: Timestamp, values: &[f64]) -> ControlFlow<()> {
         self.reply.array(1 + values.len());
         self.reply.integer(time_ms);
-        values.iter().for_each(|&value| self.reply.number(value));
+        for &value in values {
+            self.reply.number(value);
+        }
         self.given += 1;
         if self.given == self.limit {
             ControlFlow::Break(())

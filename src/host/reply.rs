@@ -151,9 +151,9 @@ impl Reply for ServerReply<'_> {
     fn pairs<'a>(&self, len: usize, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
         let resp3 = self.is_resp3();
         if resp3 {
-            self.map(len)
+            self.map(len);
         } else {
-            self.array(len)
+            self.array(len);
         }
         for (name, value) in pairs {
             if !resp3 {

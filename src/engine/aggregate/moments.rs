@@ -2,7 +2,7 @@
 //!
 //! `E[x²] - E[x]²` subtracts two nearly equal numbers and can come out negative. Here each slice
 //! is passed twice, first for its mean and then for the squared distances from it, and slices are
-//! merged by Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing
+//! merged by Chan, Golub, `LeVeque`, "Updating formulae and a pairwise algorithm for computing
 //! sample variances", 1979.
 
 use super::sum::Sum;

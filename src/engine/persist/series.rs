@@ -16,8 +16,8 @@ use super::{Sink, Source};
 use crate::engine::codec::{Columns, gorilla};
 use crate::engine::labels::Labels;
 use crate::engine::options::{DuplicatePolicy, Encoding, Ignore, Options, is_chunk_size};
+use crate::engine::series::Order;
 use crate::engine::series::block::{Block, Form};
-use crate::engine::series::{Order, Part};
 use crate::engine::{Error, Result, Series, TimeRange};
 
 const NO_POLICY: u8 = u8::MAX;
@@ -35,8 +35,9 @@ pub fn write_series(series: &Series, sink: &mut impl Sink) {
     let open = series
         .parts(TimeRange::ALL, Order::Ascending)
         .find(|part| part.sealed().is_none());
-    open.into_iter()
-        .for_each(|part: Part<'_>| part.read(TimeRange::ALL, &mut columns));
+    if let Some(part) = open {
+        part.read(TimeRange::ALL, &mut columns);
+    }
     let mut encoder = gorilla::Encoder::new();
     for (&time_ms, &value) in columns.times.iter().zip(&columns.values) {
         encoder.push(time_ms, value);

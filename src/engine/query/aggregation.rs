@@ -112,6 +112,10 @@ struct Pass<'a, G> {
     /// The nearest number on the side we come from.
     behind: Option<Sample>,
     /// What was found when the nearest number on the other side was looked up.
+    #[allow(
+        clippy::option_option,
+        reason = "not looked up, nothing there, a number"
+    )]
     looked_up: Option<Option<Sample>>,
     row: Vec<f64>,
     give: G,
