@@ -123,16 +123,13 @@ fn connect(port: u16) -> TcpStream {
     stream
 }
 
-/// Processor time of a process so far.
+/// Processor time of all threads of a process so far, to the nanosecond.
 fn cpu_time(pid: u32) -> Duration {
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    // The name in parentheses may hold spaces; utime and stime are the 12th and 13th after it.
-    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
-    let ticks: f64 = fields
-        .skip(11)
-        .take(2)
-        .map(|ticks| ticks.parse::<f64>().unwrap())
-        .sum();
-    Duration::from_secs_f64(ticks / TICKS_PER_SECOND)
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let times = threads.map(|thread| {
+        let statistics = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+        let ran_ns = statistics.split_whitespace().next().unwrap();
+        Duration::from_nanos(ran_ns.parse().unwrap())
+    });
+    times.sum()
 }

@@ -143,8 +143,11 @@ impl Command for Add {
         let key = args.key()?;
         let item = Item::parse(key, args.take("timestamp")?, args.take("value")?)?;
         let (mut creation, mut policy) = (Creation::default(), None);
-        while creation.take(&mut args)? || take_on_duplicate(&mut policy, &mut args)? {}
-        args.finish()?;
+        // Most samples come without options, and then a dozen keywords need not be looked for.
+        if !args.is_empty() {
+            while creation.take(&mut args)? || take_on_duplicate(&mut policy, &mut args)? {}
+            args.finish()?;
+        }
         let written = write(host, item, policy, Some(&creation))?;
         match written.effect {
             Sent::Nothing => {}

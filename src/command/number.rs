@@ -6,27 +6,93 @@ use crate::engine::aggregate::Aggregator;
 
 /// Reads a whole number of decimal digits, as small as 0.
 pub(super) fn whole(text: &[u8]) -> Option<i64> {
-    // Nineteen digits may overflow; the checked steps then say so.
-    if text.is_empty() || text.len() > 19 {
+    // Nineteen digits may overflow; the checked step then says so.
+    const MAX_DIGITS: usize = 19;
+    if text.is_empty() || text.len() > MAX_DIGITS {
         return None;
     }
-    text.iter().try_fold(0i64, |number, &byte| {
-        let digit = byte.wrapping_sub(b'0');
-        let digit = if digit < 10 {
-            i64::from(digit)
-        } else {
-            return None;
-        };
-        number.checked_mul(10)?.checked_add(digit)
-    })
+    let (eights, ones) = text.as_chunks::<8>();
+    let mut number = 0u64;
+    for &eight in eights {
+        number = number * 100_000_000 + eight_digits(eight)?;
+    }
+    for &one in ones {
+        number = number.checked_mul(10)?.checked_add(digit(one)?)?;
+    }
+    i64::try_from(number).ok()
+}
+
+/// The number that eight digits are, all at once: pairs of digits, of those, and of those again
+/// (Lemire, "Quickly parsing eight digits", 2022). A time in milliseconds has thirteen.
+#[inline]
+fn eight_digits(text: [u8; 8]) -> Option<u64> {
+    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+    const SIXES: u64 = u64::from_le_bytes([6; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0xf0; 8]);
+    let text = u64::from_le_bytes(text);
+    // The high half of a byte is that of '0', also when 6 is added: '0'..='9' and nothing else.
+    if (text & HIGH) | ((text.wrapping_add(SIXES) & HIGH) >> 4) != ZEROS | ZEROS >> 4 {
+        return None;
+    }
+    let ones = text ^ ZEROS;
+    let pairs = ones.wrapping_mul(10).wrapping_add(ones >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
+    Some(fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff)
+}
+
+#[inline]
+fn digit(byte: u8) -> Option<u64> {
+    let digit = byte.wrapping_sub(b'0');
+    (digit < 10).then_some(u64::from(digit))
 }
 
 /// Reads a number: decimal, with or without exponent, or an infinity by name. Not NaN.
 pub(super) fn real(text: &[u8]) -> Option<f64> {
+    if let Some(number) = short_decimal(text) {
+        return Some(number);
+    }
     let number: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     let named = || text.iter().any(|&byte| byte.eq_ignore_ascii_case(&b'n'));
     // What overflows is not the number that was meant.
     (number.is_finite() || (number.is_infinite() && named())).then_some(number)
+}
+
+/// Reads a decimal as sensors send it, such as `-21.50`; anything longer or other is `None`.
+///
+/// Up to fifteen digits and a power of ten up to 10^22 are doubles exactly, so one division rounds
+/// once, which is right (Clinger 1990, "How to Read Floating Point Numbers Accurately"). It takes a
+/// quarter of the instructions of the general way, and every sample comes through here.
+#[inline]
+fn short_decimal(text: &[u8]) -> Option<f64> {
+    const MAX_DIGITS: usize = 15;
+    const POWERS: [f64; MAX_DIGITS + 1] = [
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+    ];
+    let (negative, unsigned) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    if unsigned.len() > MAX_DIGITS {
+        return None;
+    }
+    let (mut number, mut digits, mut point_at) = (0u64, 0, None);
+    for &byte in unsigned {
+        if let Some(digit) = digit(byte) {
+            number = number.wrapping_mul(10).wrapping_add(digit);
+            digits += 1;
+        } else if byte == b'.' && point_at.is_none() {
+            point_at = Some(digits);
+        } else {
+            return None;
+        }
+    }
+    if digits == 0 {
+        return None;
+    }
+    let decimals = point_at.map_or(0, |at| digits - at);
+    #[expect(clippy::cast_precision_loss, reason = "fifteen digits are exact")]
+    let value = number as f64 / POWERS[decimals];
+    Some(if negative { -value } else { value })
 }
 
 /// Reads a finite number.
@@ -38,7 +104,11 @@ pub(super) fn finite(text: &[u8]) -> Option<f64> {
 ///
 /// # Errors
 /// `Invalid`.
+#[inline]
 pub(super) fn value(text: &[u8]) -> Result<f64> {
+    if let Some(number) = short_decimal(text) {
+        return Ok(number);
+    }
     let unsigned = text
         .strip_prefix(b"-")
         .or_else(|| text.strip_prefix(b"+"))
@@ -115,6 +185,20 @@ mod tests {
     }
 
     #[test]
+    fn eight_digits_are_digits_in_every_place() {
+        for place in 0..8 {
+            for byte in 0..=u8::MAX {
+                let mut text = *b"12345678";
+                text[place] = byte;
+                let plain = std::str::from_utf8(&text).ok();
+                let plain = plain.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+                let plain = plain.map(|text| text.parse().unwrap());
+                assert_eq!(eight_digits(text), plain, "{text:?}");
+            }
+        }
+    }
+
+    #[test]
     fn values_are_finite_or_nan() {
         assert_eq!(value(b"-1.5e3"), Ok(-1500.0));
         assert_eq!(value(b".5"), Ok(0.5));
@@ -131,6 +215,39 @@ mod tests {
         ];
         for text in refused {
             assert!(value(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn short_decimals_are_what_the_general_way_reads() {
+        let mut seed = 1u64;
+        for _ in 0..100_000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let digits = (seed >> 33) % 10u64.pow(u32::try_from(seed >> 60).unwrap());
+            let decimals = usize::try_from(seed >> 40 & 15).unwrap();
+            let sign = if seed >> 50 & 1 == 0 { "" } else { "-" };
+            let text = format!("{sign}{digits:0decimals$}");
+            let point = text.len() - decimals;
+            let text = format!("{}.{}", &text[..point], &text[point..]);
+            let general: f64 = text.parse().unwrap();
+            let read = real(text.as_bytes()).map(f64::to_bits);
+            assert_eq!(read, Some(general.to_bits()), "{text}");
+        }
+        for (text, bits) in [("-0", (-0.0f64).to_bits()), ("5.", 5f64.to_bits())] {
+            assert_eq!(short_decimal(text.as_bytes()).map(f64::to_bits), Some(bits));
+        }
+        for text in [
+            "",
+            ".",
+            "-",
+            "--1",
+            "1.2.3",
+            "1e3",
+            "+1",
+            "1234567890123456",
+            "1 ",
+        ] {
+            assert_eq!(short_decimal(text.as_bytes()), None, "{text}");
         }
     }
 
