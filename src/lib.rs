@@ -1,4 +1,21 @@
-//! IoT data engine for Redis and Valkey.
+//! redis-iot: an IoT data engine inside a Redis or Valkey server.
+//!
+//! # Architecture
+//!
+//! ```text
+//!   server  --callbacks-->  host  --Args, Host, Reply-->  command  --calls-->  engine
+//!           <--raw API----        <-------errors---------          <--errors--
+//! ```
+//!
+//! - [`engine`] is pure: [`engine::Series`] and what packs, aggregates and stores it. Time comes in
+//!   as an argument, bytes go out through [`engine::persist`].
+//! - [`command`] has one file a command: parse, execute, replicate what changed, reply. It sees the
+//!   server as [`command::host::Host`], and says of itself what `COMMAND DOCS` shows.
+//! - `host` is the server's side, and the only place with `unsafe`: registration, the guard that ends
+//!   panics, borrowed arguments, open keys, direct replies, the data type's callbacks, settings.
+//!
+//! Dependencies point to the right only. A write decides in `command` what it does, changes the
+//! series in `engine`, and sends its effect, not the request, to replicas (`command::effect`).
 
 pub mod command;
 pub mod engine;

@@ -130,9 +130,7 @@ fn no_source_file_is_too_long_to_read() {
 
 #[test]
 fn the_readme_speaks_of_every_command() {
-    let Ok(readme) = fs::read_to_string(root().join("README.md")) else {
-        return; // There is no manual yet.
-    };
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let server = Server::start();
     let commands = server.connect(Protocol::Resp2).module_commands();
     let missing: Vec<_> = commands
@@ -147,9 +145,7 @@ fn the_readme_speaks_of_every_command() {
 
 #[test]
 fn the_example_configuration_explains_every_setting() {
-    let Ok(example) = fs::read_to_string(root().join("redis.conf.example")) else {
-        return; // There is no example yet.
-    };
+    let example = fs::read_to_string(root().join("redis.conf.example")).unwrap();
     let server = Server::start();
     let settings = server
         .connect(Protocol::Resp2)

@@ -7,7 +7,7 @@ use crate::engine;
 /// A refusal. Nothing has changed when one is replied, unless it is one item's of several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The number of arguments cannot be right. The command's name in lower case.
+    /// The number of arguments cannot be right. The name of the command.
     Arity(&'static str),
     /// The key holds another type.
     WrongType,

@@ -117,6 +117,11 @@ impl Server {
         );
     }
 
+    /// The folder of its files.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The contents of the append-only files whose name has `part`.
     pub(crate) fn append_only_files(&self, part: &str) -> Vec<Vec<u8>> {
         fs::read_dir(self.folder.path().join("appendonlydir"))

@@ -50,6 +50,9 @@ impl Source for &[u8] {
         let short = Error::Corrupt { what: "record" };
         let (len, rest) = self.split_first_chunk::<4>().ok_or(short)?;
         let len = usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX);
+        if len > MAX_RECORD_BYTES {
+            return Err(short);
+        }
         let (record, rest) = rest.split_at_checked(len).ok_or(short)?;
         *self = rest;
         Ok(record.to_vec())

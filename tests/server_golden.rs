@@ -1,0 +1,106 @@
+//! Dump files of earlier builds load, and what this build writes is what it wrote before.
+//!
+//! `tests/golden` has one dump file for each stored form there ever was, all of the same series. A
+//! change of the form adds a file and never replaces one: `IOT_WRITE_GOLDEN=name cargo test --test
+//! server_golden` writes `tests/golden/name.rdb`, and [`CURRENT`] then names it.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+#[path = "support/series_data.rs"]
+#[allow(dead_code, reason = "shared with benches and other tests")]
+mod series_data;
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::client::{Client, Protocol};
+use support::notation::{packed, render, words};
+use support::server::Server;
+
+/// The dump file that this build would write.
+const CURRENT: &str = "1-gorilla.rdb";
+/// Samples of each series: more than one sealed block, and an open one.
+const SAMPLES: usize = 600;
+/// Values that a careless codec or a careless conversion would not give back.
+const HARD_VALUES: &str =
+    "0 -0 1 nan 2 5e-324 3 1.7976931348623157e308 4 -0.1 9223372036854775807 1";
+
+fn golden_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// Writes the series that every golden file holds.
+fn fill(client: &mut Client) {
+    for encoding in ["COMPRESSED", "GORILLA", "UNCOMPRESSED"] {
+        for recording in series_data::generated() {
+            if !["temperature", "walk", "sparse"].contains(&recording.name.as_str()) {
+                continue;
+            }
+            let mut request = words(&format!(
+                "IOT.ADDBULK {}:{encoding} RETENTION 9999999999 ENCODING {encoding} CHUNK_SIZE 1024 \
+                 DUPLICATE_POLICY MAX IGNORE 5 0.5 LABELS kind {} \"\\x00\" \"\\xff \" PACKED",
+                recording.name, recording.name
+            ));
+            let samples = recording.times.into_iter().zip(recording.values);
+            request.push(packed(samples.take(SAMPLES)));
+            client.call(&request);
+        }
+        client.run(&format!("IOT.CREATE empty:{encoding} ENCODING {encoding}"));
+        client.run(&format!(
+            "IOT.ADDBULK hard:{encoding} ENCODING {encoding} SAMPLES {HARD_VALUES}"
+        ));
+    }
+    assert_eq!(client.integer("DBSIZE"), 15);
+}
+
+/// The golden files, oldest first.
+fn golden_files() -> Vec<PathBuf> {
+    let files = fs::read_dir(golden_folder()).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rdb"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "there are golden files");
+    files
+}
+
+fn load(server: &Server, file: &Path) -> Client {
+    fs::copy(file, server.folder().join("dump.rdb")).unwrap();
+    let mut client = server.connect(Protocol::Resp2);
+    client.expect("DEBUG RELOAD NOSAVE", "+OK");
+    client
+}
+
+#[test]
+fn every_dump_file_ever_written_loads() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    fill(&mut client);
+    if let Some(name) = std::env::var_os("IOT_WRITE_GOLDEN") {
+        client.expect("SAVE", "+OK");
+        let file = golden_folder().join(name).with_extension("rdb");
+        fs::copy(server.folder().join("dump.rdb"), file).unwrap();
+    }
+    let written = client.digest();
+    for file in golden_files() {
+        let loaded = load(&server, &file).digest();
+        assert_eq!(loaded, written, "{}", file.display());
+    }
+}
+
+#[test]
+fn what_is_written_now_is_what_was_written_before() {
+    let (now, before) = (Server::start(), Server::start());
+    let mut written = now.connect(Protocol::Resp2);
+    fill(&mut written);
+    let mut loaded = load(&before, &golden_folder().join(CURRENT));
+    for kind in ["temperature", "walk", "sparse", "empty", "hard"] {
+        for encoding in ["COMPRESSED", "GORILLA", "UNCOMPRESSED"] {
+            let dump = format!("DUMP {kind}:{encoding}");
+            let (new, old) = (written.run(&dump), loaded.run(&dump));
+            assert_eq!(render(&new), render(&old), "{kind}:{encoding}");
+        }
+    }
+}
