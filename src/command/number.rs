@@ -6,7 +6,7 @@ use crate::engine::aggregate::Aggregator;
 
 /// Reads a whole number of decimal digits, as small as 0.
 pub(super) fn whole(text: &[u8]) -> Option<i64> {
-    // Nineteen digits may overflow; the checked step then says so.
+    // Nineteen digits always fit in an unsigned number, if not in a signed one.
     const MAX_DIGITS: usize = 19;
     if text.is_empty() || text.len() > MAX_DIGITS {
         return None;
@@ -14,10 +14,12 @@ pub(super) fn whole(text: &[u8]) -> Option<i64> {
     let (eights, ones) = text.as_chunks::<8>();
     let mut number = 0u64;
     for &eight in eights {
-        number = number * 100_000_000 + eight_digits(eight)?;
+        number = number
+            .wrapping_mul(100_000_000)
+            .wrapping_add(eight_digits(eight)?);
     }
     for &one in ones {
-        number = number.checked_mul(10)?.checked_add(digit(one)?)?;
+        number = number.wrapping_mul(10).wrapping_add(digit(one)?);
     }
     i64::try_from(number).ok()
 }
@@ -75,21 +77,19 @@ fn short_decimal(text: &[u8]) -> Option<f64> {
     if unsigned.len() > MAX_DIGITS {
         return None;
     }
-    let (mut number, mut digits, mut point_at) = (0u64, 0, None);
-    for &byte in unsigned {
-        if let Some(digit) = digit(byte) {
-            number = number.wrapping_mul(10).wrapping_add(digit);
-            digits += 1;
-        } else if byte == b'.' && point_at.is_none() {
-            point_at = Some(digits);
-        } else {
-            return None;
+    let mut number = 0u64;
+    let mut point_at = unsigned.len();
+    for (at, &byte) in unsigned.iter().enumerate() {
+        match digit(byte) {
+            Some(digit) => number = number.wrapping_mul(10).wrapping_add(digit),
+            None if byte == b'.' && point_at == unsigned.len() => point_at = at,
+            None => return None,
         }
     }
-    if digits == 0 {
+    let decimals = unsigned.len().saturating_sub(point_at + 1);
+    if point_at + decimals == 0 {
         return None;
     }
-    let decimals = point_at.map_or(0, |at| digits - at);
     #[expect(clippy::cast_precision_loss, reason = "fifteen digits are exact")]
     let value = number as f64 / POWERS[decimals];
     Some(if negative { -value } else { value })
