@@ -31,6 +31,11 @@ impl<'a> Item<'a> {
         })
     }
 
+    /// The place of its value among the arguments: two behind its key.
+    fn value_index(&self) -> usize {
+        self.key.index + 2
+    }
+
     fn sample<H: Host>(&self, host: &H) -> Sample {
         let time_ms = match self.time {
             Time::At(time_ms) => time_ms,
@@ -53,6 +58,8 @@ enum Sent {
     Nothing,
     /// The item as it came says it all.
     Verbatim,
+    /// The item as it came, at the time that the clock gave.
+    Stamped(Timestamp),
     Sample(Sample),
     SeriesAndSample(Sample),
 }
@@ -89,6 +96,7 @@ fn write<H: Host>(
     };
     let effect = match (added, item.time) {
         (Added::Stored, Time::At(_)) => Sent::Verbatim,
+        (Added::Stored, Time::Now) => Sent::Stamped(sample.time_ms),
         _ => effect::stored(sample, added).map_or(Sent::Nothing, Sent::Sample),
     };
     Ok(Written { time_ms, effect })
@@ -99,6 +107,7 @@ fn send<H: Host>(host: &H, item: Item<'_>, effect: &Sent) {
     match *effect {
         Sent::Nothing => {}
         Sent::Verbatim => effect::send_samples(host, item.key, &[item.sample(host)]),
+        Sent::Stamped(time_ms) => host.replicate_stamped(item.key, time_ms, item.value_index()),
         Sent::Sample(sample) => effect::send_samples(host, item.key, &[sample]),
         Sent::SeriesAndSample(sample) => {
             if let Slot::Series(series) = host.read(item.key) {

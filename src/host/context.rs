@@ -4,7 +4,7 @@
 //! lifetime `'c` is that call: strings of the call and keys opened in it carry it, so none of them
 //! can be kept.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_int, c_longlong};
 use std::fmt::Arguments;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -13,6 +13,7 @@ use std::slice;
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 
 use super::api::{self, Server, Table};
+use crate::engine::Timestamp;
 
 /// A context of the server.
 #[derive(Clone, Copy)]
@@ -118,6 +119,29 @@ impl<'c> Context<'c> {
         unsafe { (self.table().replicate_verbatim)(self.raw) };
     }
 
+    /// Sends `IOT.ADD key time value` to replicas and the append-only file.
+    pub(super) fn replicate_add(
+        self,
+        key: ServerString<'_>,
+        time_ms: Timestamp,
+        value: ServerString<'_>,
+    ) {
+        let command = c"IOT.ADD";
+        // SAFETY: the context is alive; `s` takes a string, of which the server takes a reference
+        // of its own, and `l` a `long long`.
+        let status = unsafe {
+            (self.table().replicate)(
+                self.raw,
+                command.as_ptr(),
+                c"sls".as_ptr(),
+                key.raw(),
+                c_longlong::from(time_ms),
+                value.raw(),
+            )
+        };
+        self.check_replicated(status, command);
+    }
+
     /// Sends `command` to replicas and the append-only file.
     pub(super) fn replicate(self, command: &CStr, args: &[ServerString<'_>]) {
         // SAFETY: the context is alive; `v` takes an array of strings and its length as a size,
@@ -131,6 +155,10 @@ impl<'c> Context<'c> {
                 args.len(),
             )
         };
+        self.check_replicated(status, command);
+    }
+
+    fn check_replicated(self, status: c_int, command: &CStr) {
         if status != api::OK {
             // The server does not know the command: a bug of ours, and a replica will differ.
             self.log(format_args!(

@@ -151,6 +151,11 @@ impl<'c> Host for ServerHost<'c> {
         self.context.replicate_verbatim();
     }
 
+    fn replicate_stamped(&self, key: Key<'_>, time_ms: Timestamp, value: usize) {
+        self.context
+            .replicate_add(self.name(key), time_ms, self.strings[value]);
+    }
+
     /// An argument that is the client's own at the same place is not copied: mostly only the time
     /// differs from what the client sent.
     fn replicate(&self, command: &CStr, args: &[&[u8]]) {
