@@ -40,7 +40,7 @@ struct Bench {
 
 impl Bench {
     fn run(mut self) {
-        let parts: [(&str, fn(&mut Self)); 6] = [
+        let parts: [Part; 6] = [
             ("writes", writes),
             ("bulk", bulk),
             ("late", late),
@@ -83,6 +83,8 @@ impl Bench {
     }
 }
 
+/// A part of the bench and its name on the command line.
+type Part = (&'static str, fn(&mut Bench));
 /// The batches of one client in one round.
 type Load<'a> = Box<dyn FnMut(usize, usize) -> Vec<Batch> + 'a>;
 
@@ -147,6 +149,17 @@ fn writes(bench: &mut Bench) {
         );
         bench.flush();
     }
+    let set = single(64, OPERATIONS, |n| {
+        format!("SET s{} {}", n % 10_000, reading(n))
+    });
+    let stamped = single(64, OPERATIONS, |n| {
+        format!("IOT.ADD t{} * {} ON_DUPLICATE LAST", n % 10_000, reading(n))
+    });
+    row(
+        "IOT.ADD at the server's time, 10000 series",
+        bench.compare(set, stamped),
+    );
+    bench.flush();
     for items in [10, 100] {
         many(bench, items);
         bench.flush();
