@@ -2,8 +2,8 @@
 
 use super::{Aggregation, Halted, Rows, Selection, Watch};
 use crate::engine::aggregate::Needs;
-use crate::engine::series::Order;
 use crate::engine::series::block::SPLIT_SAMPLES;
+use crate::engine::series::{Order, Part};
 use crate::engine::{Result, Series, TimeRange, Timestamp};
 
 /// A query over one series whose answer is rows.
@@ -139,7 +139,7 @@ impl RangeQuery {
         let visible = self.selection.visible_range(series);
         let starts: Vec<Timestamp> = series
             .parts(visible, Order::Ascending)
-            .map(|part| part.first_ms())
+            .map(Part::first_ms)
             .collect();
         (1..count)
             .filter_map(move |at| starts.get(at * starts.len() / count).copied())

@@ -176,8 +176,8 @@ mod tests {
         let mut rows = Rows::new(2, u64::MAX);
         let mut others = Rows::new(2, u64::MAX);
         let count = PIECE_ROWS + 1;
-        for time in 0..count {
-            let (time_ms, value) = (time as i64, time as f64);
+        for time in 0..u32::try_from(count).unwrap() {
+            let (time_ms, value) = (i64::from(time), f64::from(time));
             assert!(rows.push(time_ms, &[value, -value]).is_continue());
             assert!(others.push(time_ms, &[value, value]).is_continue());
         }
