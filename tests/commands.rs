@@ -13,13 +13,18 @@ use support::notation;
 use support::server::Server;
 
 /// The settings of the module as they are when nobody has set any.
-const DEFAULT_SETTINGS: [(&str, &str); 6] = [
+const DEFAULT_SETTINGS: [(&str, &str); 11] = [
     ("redis-iot.retention", "0"),
     ("redis-iot.duplicate-policy", "block"),
     ("redis-iot.encoding", "compressed"),
     ("redis-iot.chunk-size", "4096"),
     ("redis-iot.ignore-max-time-diff", "0"),
     ("redis-iot.ignore-max-val-diff", "0"),
+    ("redis-iot.threads", "0"),
+    ("redis-iot.inline-samples", "5000"),
+    ("redis-iot.max-samples", "1000000000"),
+    ("redis-iot.query-timeout", "30000"),
+    ("redis-iot.max-queries", "128"),
 ];
 
 /// Plays all cases of a file and fails with everything that differs.

@@ -10,13 +10,16 @@ mod naive;
 #[allow(dead_code, reason = "shared with tests that use all of it")]
 mod seeds;
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use naive::{Outcome, Policy};
 use redis_iot::engine::aggregate::Aggregator;
 use redis_iot::engine::options::{DuplicatePolicy, Encoding, Ignore, Options};
 use redis_iot::engine::persist::{Buffer, VERSION, read_series, write_series};
-use redis_iot::engine::query::{Aggregation, Buckets, Filter, Selection, Stamp};
+use redis_iot::engine::query::{
+    Aggregation, Buckets, Filter, Halted, RangeQuery, Selection, Stamp, Unwatched, Watch,
+};
 use redis_iot::engine::series::{Added, Order, Upsert};
 use redis_iot::engine::{Sample, Series, TimeRange, Timestamp};
 use seeds::Random;
@@ -25,6 +28,8 @@ use seeds::Random;
 const WRITES_SEED: u64 = 0x10D5_0010;
 /// The seed of the queries.
 const QUERIES_SEED: u64 = 0x10D5_0011;
+/// The seed of the queries that are cut in pieces.
+const PIECES_SEED: u64 = 0x10D5_0012;
 
 /// A series and its model.
 struct Pair {
@@ -177,10 +182,11 @@ fn read_all(series: &Series, order: Order) -> Vec<(Timestamp, u64)> {
         filter: Filter::default(),
     };
     let mut all = Vec::new();
-    selection.for_each(series, |sample| {
+    let done = selection.for_each(series, &Unwatched, |sample| {
         all.push((sample.time_ms, sample.value.to_bits()));
         ControlFlow::Continue(())
     });
+    assert_eq!(done, Ok(()));
     all
 }
 
@@ -291,20 +297,33 @@ impl Question {
         (engine, model)
     }
 
-    fn rows(&self, series: &Series) -> Vec<(i64, Vec<f64>)> {
-        let mut rows = Vec::new();
-        match &self.aggregation {
-            None => self.selection.for_each(series, |sample| {
-                rows.push((sample.time_ms, vec![sample.value]));
-                ControlFlow::Continue(())
-            }),
-            Some(aggregation) => aggregation.for_each(series, &self.selection, |time, values| {
-                rows.push((time, values.to_vec()));
-                ControlFlow::Continue(())
-            }),
+    fn query(&self, limit: u64) -> RangeQuery {
+        RangeQuery {
+            selection: self.selection.clone(),
+            aggregation: self.aggregation.clone(),
+            limit,
         }
-        rows
     }
+}
+
+fn rows(query: &RangeQuery, series: &Series) -> Vec<(i64, Vec<f64>)> {
+    let rows = query.rows(series, &Unwatched).unwrap();
+    let len = rows.len();
+    let pieces: Vec<_> = rows.into_pieces().collect();
+    let all = pieces
+        .iter()
+        .flat_map(|piece| piece.rows().map(|(time, values)| (time, values.to_vec())));
+    let all: Vec<_> = all.collect();
+    assert_eq!(all.len(), len);
+    all
+}
+
+/// Rows in a form in which NaN equals NaN.
+fn bits(rows: &[(i64, Vec<f64>)]) -> Vec<(i64, Vec<u64>)> {
+    let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect();
+    rows.iter()
+        .map(|(time, values)| (*time, bits(values)))
+        .collect()
 }
 
 fn assert_rows_agree(ours: &[(i64, Vec<f64>)], theirs: &[(i64, Vec<f64>)], question: &Question) {
@@ -342,7 +361,102 @@ fn any_query_gives_what_the_model_gives() {
         for _ in 0..100 {
             let question = Question::new(&mut random, newest);
             let theirs = aggregation::rows(&samples, &question.model);
-            assert_rows_agree(&question.rows(&pair.series), &theirs, &question);
+            let ours = rows(&question.query(u64::MAX), &pair.series);
+            assert_rows_agree(&ours, &theirs, &question);
+        }
+    }
+}
+
+/// Counts what is decoded, and stops when it is more than there may be.
+struct Counting {
+    seen: Cell<u64>,
+    max: u64,
+}
+
+impl Watch for Counting {
+    fn permits(&self, samples: usize) -> bool {
+        self.seen.set(self.seen.get() + samples as u64);
+        self.seen.get() <= self.max
+    }
+}
+
+#[test]
+fn a_query_in_pieces_or_over_an_excerpt_has_the_same_answer_to_the_bit() {
+    let mut random = Random::new(PIECES_SEED);
+    for _ in 0..25 {
+        let mut pair = Pair::new(&mut random);
+        let nan_percent = [0, 5, 60][random.index(3)];
+        let mut time = 0;
+        for _ in 0..random.index(6_000) {
+            time += 1 + random.within(0..20);
+            let value = if random.chance(nan_percent) {
+                f64::NAN
+            } else {
+                random.reading()
+            };
+            let upsert = pair.upsert(2);
+            let _refused_or_not = pair.series.add(Sample::new(time, value), &upsert);
+        }
+        for _ in 0..60 {
+            let question = Question::new(&mut random, time);
+            let query = question.query(u64::MAX);
+            let whole = bits(&rows(&query, &pair.series));
+            let series = query.excerpt(&pair.series);
+            assert!(whole == bits(&rows(&query, &series)), "{query:?}");
+            let mut joined = Vec::new();
+            for piece in query.split(&series, 1 + random.index(6)) {
+                joined.extend(rows(&piece, &series));
+            }
+            assert!(whole == bits(&joined), "{query:?}");
+
+            let limit = random.within(1..40).unsigned_abs();
+            let limited = question.query(limit);
+            let first: Vec<_> = whole
+                .iter()
+                .take(usize::try_from(limit).unwrap())
+                .cloned()
+                .collect();
+            assert!(first == bits(&rows(&limited, &series)), "{limited:?}");
+            assert_eq!(limited.split(&series, 4).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_query_decodes_no_more_than_it_said_and_stops_when_told_to() {
+    let mut random = Random::new(PIECES_SEED);
+    let mut series = Series::new(Options::default());
+    let upsert = Upsert::Client {
+        policy: DuplicatePolicy::Last,
+        ignore: Ignore::default(),
+    };
+    for time in 0..20_000 {
+        series
+            .add(Sample::new(time, random.reading()), &upsert)
+            .unwrap();
+    }
+    for _ in 0..300 {
+        let question = Question::new(&mut random, 20_000);
+        let limit = [u64::MAX, 1, 100, 5_000][random.index(4)];
+        let query = question.query(limit);
+        let cost = query.cost(&series, u64::MAX);
+        assert!(query.cost(&series, 1).total() <= cost.total());
+        let watch = Counting {
+            seen: Cell::new(0),
+            // Two blocks beside the range may be decoded for the numbers in them.
+            max: cost.samples + 2 * 640,
+        };
+        if !query.selection.filter.is_none() {
+            continue; // Those numbers may be far away then.
+        }
+        assert!(query.rows(&series, &watch).is_ok(), "{query:?} {cost:?}");
+        let seen = watch.seen.get();
+        if seen > 0 {
+            let watch = Counting {
+                seen: Cell::new(0),
+                max: seen - 1,
+            };
+            assert_eq!(query.rows(&series, &watch).err(), Some(Halted));
         }
     }
 }
@@ -370,10 +484,11 @@ fn the_end_of_time_has_its_bucket() {
             filter: Filter::default(),
         };
         let mut rows = Vec::new();
-        aggregation.for_each(&series, &selection, |time_ms, values| {
+        let done = aggregation.for_each(&series, &selection, &Unwatched, |time_ms, values| {
             rows.push((time_ms, values.to_vec()));
             ControlFlow::Continue(())
         });
+        assert_eq!(done, Ok(()));
         if order == Order::Descending {
             rows.reverse();
         }

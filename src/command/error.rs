@@ -25,6 +25,19 @@ pub enum Error {
     Invalid(&'static str, Token),
     /// A combination of arguments that makes no sense.
     Conflict(&'static str),
+    /// A query that goes through more samples than one may: how many at least, and the most.
+    TooManySamples {
+        /// What the query goes through, at least.
+        samples: u64,
+        /// The setting.
+        max: u64,
+    },
+    /// A query that took longer than one may, in milliseconds.
+    TooLong(u64),
+    /// More queries at once than there may be, which is this many.
+    TooManyQueries(u64),
+    /// A query whose client has gone; nobody reads this.
+    Cancelled,
     /// A refusal by the engine.
     Engine(engine::Error),
 }
@@ -52,6 +65,19 @@ impl Display for Error {
             Self::MissingValue(name) => write!(f, "ERR {name} argument is missing"),
             Self::Invalid(what, token) => write!(f, "ERR {what}: '{token}'"),
             Self::Conflict(what) => write!(f, "ERR {what}"),
+            Self::TooManySamples { samples, max } => write!(
+                f,
+                "ERR the query would scan {samples} samples, more than redis-iot.max-samples {max}"
+            ),
+            Self::TooLong(max_ms) => write!(
+                f,
+                "ERR the query took longer than redis-iot.query-timeout {max_ms} ms"
+            ),
+            Self::TooManyQueries(max) => write!(
+                f,
+                "ERR too many queries at once: redis-iot.max-queries is {max}"
+            ),
+            Self::Cancelled => f.write_str("ERR the query was cancelled"),
             Self::Engine(error) => write!(f, "ERR {error}"),
         }
     }

@@ -6,8 +6,9 @@
 use std::ffi::CStr;
 use std::ops::{Deref, DerefMut};
 
-use super::error::Error;
+use super::error::{Error, Result};
 use crate::engine::options::{DuplicatePolicy, Encoding, Ignore};
+use crate::engine::query::{Cost, Watch};
 use crate::engine::{Series, Timestamp};
 
 /// A key named by the client.
@@ -82,6 +83,12 @@ pub trait Host {
     fn create(&self, key: Key<'_>, series: Series) -> Self::Write<'_>;
     /// Bytes of memory the open series takes, by the server's allocator.
     fn memory_bytes(&self, series: &Series) -> usize;
+    /// Answers a query: at once, or later and on another thread where it is a long one and the
+    /// client can wait. It is the last that a command does.
+    ///
+    /// # Errors
+    /// Those of the query, and `TooManyQueries`.
+    fn answer(&self, query: impl Query) -> Result<()>;
     /// The reply.
     fn reply(&self) -> &Self::Reply;
     /// Whether the command comes from a master or from the append-only file: it is then an effect
@@ -97,6 +104,41 @@ pub trait Host {
     fn replicate(&self, command: &CStr, args: &[&[u8]]);
     /// Tells subscribers of keyspace events. No key may be open.
     fn notify(&self, event: &'static CStr, key: Key<'_>);
+}
+
+/// A question about values that takes long to answer, perhaps. Answering it changes nothing and
+/// needs nothing but what it holds, so it can be done anywhere.
+pub trait Query {
+    /// The same question about a snapshot of the values.
+    type Detached: Query + Send + 'static;
+
+    /// What there is to do, counted until the total is above `enough`.
+    fn cost(&self, enough: u64) -> Cost;
+    /// Takes a snapshot. The values may change or go away afterwards.
+    fn detach(self) -> Self::Detached;
+    /// Answers: everything is computed before the reply begins, so a query that has to end early
+    /// ends with an error and never with half a reply.
+    ///
+    /// # Errors
+    /// `TooManySamples`, `TooLong`, `Cancelled`, and what the query refuses itself.
+    fn answer(&self, run: &impl Run, reply: &impl Reply) -> Result<()>;
+}
+
+/// What a query is run with: limits, and hands.
+pub trait Run: Watch + Sync {
+    /// Lets a query begin.
+    ///
+    /// # Errors
+    /// `TooManySamples` where it costs more than one may.
+    fn admit(&self, cost: Cost) -> Result<()>;
+    /// Why the watch has stopped the query.
+    fn why_halted(&self) -> Error;
+    /// Whether nobody waits for the reply any more.
+    fn is_in_vain(&self) -> bool;
+    /// Whether sharing the work would help: there are idle threads.
+    fn has_help(&self) -> bool;
+    /// Does a number of works, on this thread and on idle ones; returns their results in order.
+    fn share<T: Send>(&self, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T>;
 }
 
 /// A reply, written element by element: exactly one element a command, where a container counts
@@ -118,6 +160,14 @@ pub trait Reply {
     fn array(&self, len: usize);
     /// A map of `len` pairs, which follow; a flat array of twice the length in RESP2.
     fn map(&self, len: usize);
+    /// A row: an array of a time and values.
+    fn row(&self, time_ms: Timestamp, values: &[f64]) {
+        self.array(1 + values.len());
+        self.integer(time_ms);
+        for &value in values {
+            self.number(value);
+        }
+    }
     /// An array whose length is told afterwards by [`Reply::close_array`].
     fn open_array(&self);
     /// The length of the array opened last.

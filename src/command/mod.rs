@@ -19,6 +19,7 @@ mod info;
 mod number;
 mod range;
 mod restore;
+mod rows;
 pub mod spec;
 
 use args::Args;

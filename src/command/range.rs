@@ -8,19 +8,20 @@
 //!
 //! The options may come in any order, each once.
 
-use std::ops::ControlFlow;
+use std::borrow::Cow;
 
 use super::Command;
 use super::args::Args;
 use super::creation::set;
 use super::error::{Error, Result, Token};
-use super::host::{Host, Reply, Slot};
+use super::host::{Host, Slot};
 use super::number;
+use super::rows::RangeQuestion;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::aggregate::{Aggregator, MAX_AGGREGATORS};
-use crate::engine::query::{Aggregation, Buckets, Filter, Selection, Stamp};
+use crate::engine::query::{Aggregation, Buckets, Filter, RangeQuery, Selection, Stamp};
 use crate::engine::series::Order;
-use crate::engine::{self, Series, TimeRange, Timestamp};
+use crate::engine::{self, TimeRange, Timestamp};
 
 /// Most times of `FILTER_BY_TS`.
 pub const MAX_FILTER_TIMES: usize = 1024;
@@ -238,97 +239,34 @@ fn stamp(args: &mut Args<'_>) -> Result<Stamp> {
     }
 }
 
-/// A range query over one series.
-struct Query {
-    selection: Selection,
-    aggregation: Option<Aggregation>,
-    limit: u64,
-}
-
-impl Query {
-    fn parse(args: &mut Args<'_>, order: Order) -> Result<Self> {
-        let bounds = bounds(args)?;
-        let mut given = Given::default();
-        while given.take(args)? {}
-        args.finish()?;
-        let aggregation = given.aggregation(&bounds)?;
-        let filter = Filter::new(given.times, given.values);
-        let selection = Selection {
-            range: bounds.range,
-            order,
-            filter,
-        };
-        Ok(Self {
-            selection,
-            aggregation,
-            limit: given.count.unwrap_or(u64::MAX),
-        })
-    }
-
-    /// Replies with the rows of the query.
-    fn reply(&self, series: &Series, reply: &impl Reply) -> Result<()> {
-        let mut rows = Rows {
-            reply,
-            limit: self.limit,
-            given: 0,
-        };
-        match &self.aggregation {
-            None => {
-                rows.open();
-                self.selection
-                    .for_each(series, |sample| rows.give(sample.time_ms, &[sample.value]));
-            }
-            Some(aggregation) => {
-                aggregation.check(series, &self.selection, self.limit)?;
-                rows.open();
-                aggregation.for_each(series, &self.selection, |time_ms, values| {
-                    rows.give(time_ms, values)
-                });
-            }
-        }
-        rows.close();
-        Ok(())
-    }
-}
-
-/// Rows of a reply, up to a limit.
-struct Rows<'r, R> {
-    reply: &'r R,
-    limit: u64,
-    given: u64,
-}
-
-impl<R: Reply> Rows<'_, R> {
-    fn open(&self) {
-        self.reply.open_array();
-    }
-
-    #[inline]
-    fn give(&mut self, time_ms: Timestamp, values: &[f64]) -> ControlFlow<()> {
-        self.reply.array(1 + values.len());
-        self.reply.integer(time_ms);
-        for &value in values {
-            self.reply.number(value);
-        }
-        self.given += 1;
-        if self.given == self.limit {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    }
-
-    fn close(self) {
-        self.reply
-            .close_array(usize::try_from(self.given).unwrap_or(usize::MAX));
-    }
+fn parse(args: &mut Args<'_>, order: Order) -> Result<RangeQuery> {
+    let bounds = bounds(args)?;
+    let mut given = Given::default();
+    while given.take(args)? {}
+    args.finish()?;
+    let aggregation = given.aggregation(&bounds)?;
+    let filter = Filter::new(given.times, given.values);
+    let selection = Selection {
+        range: bounds.range,
+        order,
+        filter,
+    };
+    Ok(RangeQuery {
+        selection,
+        aggregation,
+        limit: given.count.unwrap_or(u64::MAX),
+    })
 }
 
 fn execute<H: Host>(host: &H, mut args: Args<'_>, order: Order) -> Result<()> {
     let key = args.key()?;
-    let query = Query::parse(&mut args, order)?;
+    let query = parse(&mut args, order)?;
     match host.read(key) {
-        Slot::Series(series) => query.reply(&series, host.reply()),
+        Slot::Series(series) => {
+            query.check(&series)?;
+            let series = Cow::Borrowed(&*series);
+            host.answer(RangeQuestion { query, series })
+        }
         Slot::Foreign => Err(Error::WrongType),
         Slot::Missing => Err(Error::NoSuchKey),
     }

@@ -15,11 +15,12 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use redis_module::raw::{
-    self, RedisModuleCmdFunc, RedisModuleCommand, RedisModuleCommandInfo,
+    self, RedisModuleBlockedClient, RedisModuleCmdFunc, RedisModuleCommand, RedisModuleCommandInfo,
     RedisModuleConfigApplyFunc, RedisModuleConfigGetEnumFunc, RedisModuleConfigGetNumericFunc,
     RedisModuleConfigGetStringFunc, RedisModuleConfigSetEnumFunc, RedisModuleConfigSetNumericFunc,
     RedisModuleConfigSetStringFunc, RedisModuleCtx, RedisModuleDefragCtx, RedisModuleDigest,
-    RedisModuleIO, RedisModuleKey, RedisModuleString, RedisModuleType, RedisModuleTypeMethods,
+    RedisModuleDisconnectFunc, RedisModuleIO, RedisModuleInfoCtx, RedisModuleInfoFunc,
+    RedisModuleKey, RedisModuleString, RedisModuleType, RedisModuleTypeMethods,
 };
 
 use super::text::Line;
@@ -130,6 +131,31 @@ table! {
         reply_array: RedisModule_ReplyWithArray = fn(*mut RedisModuleCtx, c_long) -> c_int;
         reply_map: RedisModule_ReplyWithMap = fn(*mut RedisModuleCtx, c_long) -> c_int;
         set_array_len: RedisModule_ReplySetArrayLength = fn(*mut RedisModuleCtx, c_long);
+
+        block_client: RedisModule_BlockClient = fn(
+            *mut RedisModuleCtx, RedisModuleCmdFunc, RedisModuleCmdFunc,
+            Option<unsafe extern "C" fn(*mut RedisModuleCtx, *mut c_void)>, c_longlong)
+            -> *mut RedisModuleBlockedClient;
+        unblock_client: RedisModule_UnblockClient =
+            fn(*mut RedisModuleBlockedClient, *mut c_void) -> c_int;
+        set_disconnect_callback: RedisModule_SetDisconnectCallback =
+            fn(*mut RedisModuleBlockedClient, RedisModuleDisconnectFunc);
+        get_private_data: RedisModule_GetBlockedClientPrivateData =
+            fn(*mut RedisModuleCtx) -> *mut c_void;
+        get_thread_safe_context: RedisModule_GetThreadSafeContext =
+            fn(*mut RedisModuleBlockedClient) -> *mut RedisModuleCtx;
+        free_thread_safe_context: RedisModule_FreeThreadSafeContext = fn(*mut RedisModuleCtx);
+        measure_start: RedisModule_BlockedClientMeasureTimeStart =
+            fn(*mut RedisModuleBlockedClient) -> c_int;
+        measure_end: RedisModule_BlockedClientMeasureTimeEnd =
+            fn(*mut RedisModuleBlockedClient) -> c_int;
+
+        register_info: RedisModule_RegisterInfoFunc =
+            fn(*mut RedisModuleCtx, RedisModuleInfoFunc) -> c_int;
+        info_section: RedisModule_InfoAddSection =
+            fn(*mut RedisModuleInfoCtx, *const c_char) -> c_int;
+        info_number: RedisModule_InfoAddFieldULongLong =
+            fn(*mut RedisModuleInfoCtx, *const c_char, c_ulonglong) -> c_int;
 
         create_data_type: RedisModule_CreateDataType = fn(
             *mut RedisModuleCtx, *const c_char, c_int, *mut RedisModuleTypeMethods)

@@ -41,6 +41,16 @@ impl Flags {
         self.0 & (raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING) != 0
     }
 
+    /// Whether there is a client that can be made to wait, while the server goes on with others. A
+    /// transaction, a script and another module want the reply at once, and so does the stream of
+    /// commands from a master or a file.
+    pub(super) const fn may_wait(self) -> bool {
+        const AT_ONCE: u32 = raw::REDISMODULE_CTX_FLAGS_MULTI
+            | raw::REDISMODULE_CTX_FLAGS_LUA
+            | raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING;
+        self.0 & AT_ONCE == 0 && !self.is_replay()
+    }
+
     /// Whether the client speaks RESP3.
     pub(super) const fn is_resp3(self) -> bool {
         self.0 & raw::REDISMODULE_CTX_FLAGS_RESP3 != 0

@@ -6,9 +6,11 @@ use std::ffi::CStr;
 use super::context::{Context, OwnedString, ServerString};
 use super::datatype;
 use super::key::{Content, Mode, OpenKey, ReadSeries, WriteSeries};
+use super::query;
 use super::reply::ServerReply;
 use super::settings;
-use crate::command::host::{Host, Key, Settings, Slot};
+use crate::command::error::Result;
+use crate::command::host::{Host, Key, Query, Settings, Slot};
 use crate::engine::{Series, Timestamp};
 
 /// The server, for one command.
@@ -134,6 +136,10 @@ impl<'c> Host for ServerHost<'c> {
 
     fn memory_bytes(&self, series: &Series) -> usize {
         datatype::memory_bytes(self.context.server(), series)
+    }
+
+    fn answer(&self, query: impl Query) -> Result<()> {
+        query::answer(self.context, self.reply, query)
     }
 
     #[inline]

@@ -5,6 +5,7 @@
 //! server --> guard        every callback: panics end here
 //!              |
 //!              +--> execution   a command's view of the server  --> context, key, reply
+//!              |                                                  --> query: worker threads
 //!              +--> datatype    a value's life: load, save, free --> rdb, defrag, value
 //!              `--> config      settings as the server knows them --> settings
 //!
@@ -26,6 +27,7 @@ mod defrag;
 mod execution;
 mod guard;
 mod key;
+mod query;
 mod rdb;
 mod register;
 mod reply;
@@ -61,8 +63,7 @@ const fn part(digits: &str) -> c_int {
     }
 }
 
-/// The entry point: the server calls it once, when it loads the module. There is no `OnUnload`: a
-/// server does not unload a module that has a data type.
+/// The entry point: the server calls it once, when it loads the module.
 ///
 /// # Safety
 /// A server calls this, with a context and `count` strings at `strings` that live until it returns.
@@ -108,6 +109,16 @@ unsafe extern "C" fn RedisModule_OnLoad(
     })
 }
 
+/// The exit. No server calls it today: none unloads a module that has a data type, or clients that
+/// wait. If one does, no thread may be left in code that goes away.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn RedisModule_OnUnload(_ctx: *mut RedisModuleCtx) -> c_int {
+    guard::or_fail(api::ERR, || {
+        query::POOL.stop();
+        api::OK
+    })
+}
+
 /// Registers everything.
 fn load<'c>(context: Context<'c>, args: &'c [ServerString<'c>]) -> Result<(), String> {
     context.set_options(
@@ -120,5 +131,6 @@ fn load<'c>(context: Context<'c>, args: &'c [ServerString<'c>]) -> Result<(), St
     settings::STATE.load(&args)?;
     datatype::register(context)?;
     register::register(context)?;
+    query::register_info(context)?;
     config::register(context)
 }

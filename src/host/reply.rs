@@ -38,6 +38,16 @@ impl<'c> ServerReply<'c> {
         }
     }
 
+    /// The reply to a client that waits, on any thread: a context of this kind is not asked what
+    /// the client speaks.
+    pub(super) const fn for_blocked(context: Context<'c>, resp3: bool) -> Self {
+        Self {
+            context,
+            started: Cell::new(false),
+            resp3: Cell::new(Some(resp3)),
+        }
+    }
+
     /// Whether anything was sent.
     #[inline]
     pub(super) fn is_started(&self) -> bool {
@@ -69,7 +79,7 @@ impl<'c> ServerReply<'c> {
         })
     }
 
-    fn send_error(&self, text: &CStr) {
+    pub(super) fn send_error(&self, text: &CStr) {
         self.started.set(true);
         // SAFETY: the context is alive, the text is NUL-terminated.
         unsafe { (self.context.table().reply_error)(self.context.raw(), text.as_ptr()) };
@@ -113,6 +123,8 @@ impl Reply for ServerReply<'_> {
         if !self.is_resp3() {
             return self.send_simple(NumberText::new(value).as_c_str());
         }
+        // Some servers would print the sign of a NaN, which is no RESP3.
+        let value = if value.is_nan() { f64::NAN } else { value };
         self.started.set(true);
         // SAFETY: the context is alive.
         unsafe { (self.context.table().reply_double)(self.context.raw(), value) };

@@ -27,6 +27,24 @@ pub(super) struct State {
     duplicate_policy: Choice,
     encoding: Choice,
     ignore_max_val_diff: Real,
+    threads: Number,
+    inline_samples: Number,
+    max_samples: Number,
+    query_timeout: Number,
+    max_queries: Number,
+}
+
+/// What limits a query.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QueryLimits {
+    /// Most samples of a query that runs on the main thread though its client could wait.
+    pub(super) inline_samples: u64,
+    /// Most samples of any query; 0 is no limit.
+    pub(super) max_samples: u64,
+    /// Most time a query may take, in milliseconds; 0 is no limit.
+    pub(super) timeout_ms: u64,
+    /// Most queries at once beside the main thread.
+    pub(super) max_queries: u64,
 }
 
 /// A setting that is a whole number.
@@ -74,7 +92,7 @@ const ENCODINGS: &[&CStr] = &[c"compressed", c"gorilla", c"uncompressed"];
 impl State {
     const fn new() -> Self {
         Self {
-            retention: Number::any_from_zero(c"retention"),
+            retention: Number::any_from_zero(c"retention", 0),
             chunk_size: Number {
                 name: c"chunk-size",
                 min: MIN_CHUNK_BYTES as i64,
@@ -83,7 +101,7 @@ impl State {
                 violation: c"must be a multiple of 8 from 48 to 1048576",
                 value: AtomicI64::new(DEFAULT_CHUNK_BYTES as i64),
             },
-            ignore_max_time_diff: Number::any_from_zero(c"ignore-max-time-diff"),
+            ignore_max_time_diff: Number::any_from_zero(c"ignore-max-time-diff", 0),
             duplicate_policy: Choice {
                 name: c"duplicate-policy",
                 words: POLICIES,
@@ -99,6 +117,25 @@ impl State {
             ignore_max_val_diff: Real {
                 name: c"ignore-max-val-diff",
                 value: AtomicU64::new(0),
+            },
+            threads: Number {
+                name: c"threads",
+                min: 0,
+                max: 64,
+                condition: |_| true,
+                violation: c"must be a whole number from 0 to 64",
+                value: AtomicI64::new(0),
+            },
+            inline_samples: Number::any_from_zero(c"inline-samples", 5_000),
+            max_samples: Number::any_from_zero(c"max-samples", 1_000_000_000),
+            query_timeout: Number::any_from_zero(c"query-timeout", 30_000),
+            max_queries: Number {
+                name: c"max-queries",
+                min: 1,
+                max: 10_000,
+                condition: |_| true,
+                violation: c"must be a whole number from 1 to 10000",
+                value: AtomicI64::new(128),
             },
         }
     }
@@ -118,8 +155,23 @@ impl State {
         }
     }
 
+    /// What limits a query.
+    pub(super) fn query_limits(&self) -> QueryLimits {
+        QueryLimits {
+            inline_samples: self.inline_samples.get().unsigned_abs(),
+            max_samples: self.max_samples.get().unsigned_abs(),
+            timeout_ms: self.query_timeout.get().unsigned_abs(),
+            max_queries: self.max_queries.get().unsigned_abs(),
+        }
+    }
+
+    /// Most threads for queries; 0 is one less than there are cores.
+    pub(super) fn threads(&self) -> usize {
+        usize::try_from(self.threads.get()).unwrap_or(0)
+    }
+
     /// Every setting.
-    pub(super) const fn all(&'static self) -> [Setting; 6] {
+    pub(super) const fn all(&'static self) -> [Setting; 11] {
         [
             Setting::Number(&self.retention),
             Setting::Number(&self.chunk_size),
@@ -127,6 +179,11 @@ impl State {
             Setting::Choice(&self.duplicate_policy),
             Setting::Choice(&self.encoding),
             Setting::Real(&self.ignore_max_val_diff),
+            Setting::Number(&self.threads),
+            Setting::Number(&self.inline_samples),
+            Setting::Number(&self.max_samples),
+            Setting::Number(&self.query_timeout),
+            Setting::Number(&self.max_queries),
         ]
     }
 
@@ -158,14 +215,14 @@ impl State {
 }
 
 impl Number {
-    const fn any_from_zero(name: &'static CStr) -> Self {
+    const fn any_from_zero(name: &'static CStr, default: i64) -> Self {
         Self {
             name,
             min: 0,
             max: i64::MAX,
             condition: |_| true,
             violation: c"must be a whole number of at least 0",
-            value: AtomicI64::new(0),
+            value: AtomicI64::new(default),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Text for C: NUL-terminated, on the stack, and safe to stand in a line of the protocol.
 
+use std::cmp::Ordering;
 use std::ffi::CStr;
 use std::fmt;
 
@@ -41,11 +42,17 @@ impl<const N: usize> fmt::Write for Line<N> {
 pub(super) struct NumberText {
     /// Ryu writes at most 24 bytes; the rest is NUL.
     bytes: [u8; 25],
+    len: usize,
 }
 
 impl NumberText {
     /// Formats `value`: `21.5`, `3`, `-0`, `1e300`, `NaN`, `inf`, `-inf`. No heap.
+    #[inline]
     pub(super) fn new(value: f64) -> Self {
+        Self::short_decimal(value).unwrap_or_else(|| Self::any(value))
+    }
+
+    fn any(value: f64) -> Self {
         let mut buffer = ryu::Buffer::new();
         let text = if value.is_finite() {
             let text = buffer.format_finite(value);
@@ -59,20 +66,130 @@ impl NumberText {
         };
         let mut bytes = [0; 25];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
-        Self { bytes }
+        let len = text.len();
+        Self { bytes, len }
+    }
+
+    /// Formats a number with at most nine digits before its point and four behind it, as most
+    /// readings are: they need no search for the shortest form.
+    ///
+    /// Fifteen digits tell any two numbers apart, and a division is rounded correctly. So if
+    /// `n / 10^p` is the value, then `n` with its point moved by `p` reads back as the value, and
+    /// nothing shorter does, `p` being the smallest that serves.
+    #[inline]
+    fn short_decimal(value: f64) -> Option<Self> {
+        const SCALES: [u32; 5] = [1, 10, 100, 1_000, 10_000];
+        let magnitude = value.abs();
+        let is_minus_zero = value == 0.0 && value.is_sign_negative();
+        // NaN is not below anything.
+        if is_minus_zero || magnitude.partial_cmp(&1e9) != Some(Ordering::Less) {
+            return None;
+        }
+        for (places, scale) in SCALES.into_iter().enumerate() {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "from 0 to 10^13"
+            )]
+            let scaled = (magnitude * f64::from(scale) + 0.5) as u64;
+            #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+            if scaled as f64 / f64::from(scale) == magnitude {
+                return Some(Self::of_digits(value < 0.0, scaled, places));
+            }
+        }
+        None
+    }
+
+    /// The number whose digits are those of `scaled`, the last `places` of them behind the point.
+    #[inline]
+    fn of_digits(is_negative: bool, scaled: u64, places: usize) -> Self {
+        // From the end to the front; 14 digits, point and sign at most.
+        let mut reversed = [0; 25];
+        let (mut rest, mut len) = (scaled, 0);
+        let mut put = |byte| {
+            reversed[len] = byte;
+            len += 1;
+        };
+        for _ in 0..places {
+            put(digit(rest));
+            rest /= 10;
+        }
+        if places > 0 {
+            put(b'.');
+        }
+        put(digit(rest));
+        rest /= 10;
+        while rest > 0 {
+            put(digit(rest));
+            rest /= 10;
+        }
+        if is_negative {
+            put(b'-');
+        }
+        reversed[..len].reverse();
+        Self {
+            bytes: reversed,
+            len,
+        }
     }
 
     /// The text.
     #[inline]
     pub(super) fn as_c_str(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+        CStr::from_bytes_with_nul(&self.bytes[..=self.len]).unwrap_or_default()
     }
+}
+
+/// The last digit of a number.
+#[inline]
+fn digit(number: u64) -> u8 {
+    b'0' + (number % 10).to_le_bytes()[0]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fmt::Write;
+
+    #[track_caller]
+    fn check_short(value: f64) {
+        let (text, expected) = (NumberText::new(value), NumberText::any(value));
+        assert_eq!(text.as_c_str(), expected.as_c_str(), "{value:e}");
+    }
+
+    #[test]
+    fn a_short_decimal_has_the_text_that_the_search_would_find() {
+        for value in [
+            0.0,
+            1.0,
+            0.1 + 0.2,
+            0.0001,
+            0.00001,
+            0.00015,
+            999_999_999.999_9,
+            1e9,
+            1e15,
+            1e16,
+            5e-324,
+            f64::MAX,
+            f64::NAN,
+            f64::INFINITY,
+        ] {
+            check_short(value);
+            check_short(-value);
+        }
+        let mut bits = 1_u64;
+        for step in 0..200_000_u32 {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            check_short(f64::from_bits(bits));
+            let [_, _, _, _, digits @ ..] = bits.to_le_bytes();
+            let decimal =
+                f64::from(u32::from_le_bytes(digits)) / 10_f64.powi((step % 12).cast_signed());
+            for value in [decimal, -decimal, decimal.next_up(), decimal.next_down()] {
+                check_short(value);
+            }
+        }
+    }
 
     #[track_caller]
     fn check_number(value: f64, expected: &str) {

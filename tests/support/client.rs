@@ -136,6 +136,24 @@ impl Client {
         commands.iter().map(|_| self.receive()).collect()
     }
 
+    /// Sends the words of a line and does not wait for the reply, which [`Client::receive`] reads.
+    #[track_caller]
+    pub(crate) fn send(&mut self, line: &str) {
+        let bytes = packed(&words(line));
+        self.connection.send_packed_command(&bytes).unwrap();
+    }
+
+    /// The number behind `name` in a section of INFO.
+    #[track_caller]
+    pub(crate) fn info(&mut self, section: &str, name: &str) -> u64 {
+        let text = self.text(&format!("INFO {section}"));
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let value = value.unwrap_or_else(|| panic!("no {name} in {text}"));
+        value.parse().unwrap()
+    }
+
     /// Reads one reply or message.
     pub(crate) fn receive(&mut self) -> Result<Value, Lost> {
         Ok(self.connection.recv_response()?)

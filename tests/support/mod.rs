@@ -11,6 +11,7 @@ pub(crate) mod client;
 pub(crate) mod crc64;
 pub(crate) mod naive;
 pub(crate) mod notation;
+pub(crate) mod queries;
 pub(crate) mod seeds;
 pub(crate) mod server;
 pub(crate) mod traffic;

@@ -142,6 +142,11 @@ impl Needs {
         area: false,
     };
 
+    /// Whether a block's descriptor tells all of it.
+    pub fn are_told_by(self, block: &Block) -> bool {
+        !(self.moments || self.area || block.has_nan())
+    }
+
     /// What any of `aggregators` needs.
     pub fn of(aggregators: &[Aggregator]) -> Self {
         aggregators
@@ -220,11 +225,8 @@ impl Partial {
         partial
     }
 
-    /// What a block's descriptor tells, where that is all that is needed.
-    pub fn of_block(needs: Needs, block: &Block) -> Option<Self> {
-        if needs.moments || needs.area || block.has_nan() {
-            return None;
-        }
+    /// What a block's descriptor tells: all that is needed where [`Needs::are_told_by`] says so.
+    pub fn of_block(block: &Block) -> Option<Self> {
         Some(Self {
             count: block.len() as u64,
             ends: Some((block.first()?, block.last())),

@@ -1,25 +1,14 @@
 //! Aggregation into buckets, in either direction.
-//!
-//! Blocks are folded run by run, a run being the samples of a block that fall into one bucket.
-//! A bucket is finished when the first sample beyond it is seen, since `twa` and `EMPTY` depend on
-//! the nearest numbers on both sides of a bucket:
-//!
-//! ```text
-//!     behind            bucket            ahead            (ascending; descending mirrors it)
-//! ......x    [ x  x   x  x ]    ---gap---   x ....
-//!       |          |                |       |
-//!       +--- seen before            |       +--- just seen, or looked up
-//!                  +--- partial     +--- filled with EMPTY: a number on either side
-//! ```
 
-use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
+use super::pass::Pass;
+use super::watch::{Halted, Watch, outcome};
 use super::{Buckets, Selection};
-use crate::engine::aggregate::{Aggregator, Edges, Needs, Partial};
-use crate::engine::codec::Columns;
+use crate::engine::aggregate::{Aggregator, Needs};
+use crate::engine::series::block::Block;
 use crate::engine::series::{Order, Part};
-use crate::engine::{Error, Result, Sample, Series, TimeRange, Timestamp};
+use crate::engine::{Error, Result, Series, TimeRange, Timestamp};
 
 /// Most buckets that `EMPTY` may span.
 pub const MAX_BUCKETS: u64 = 1 << 22;
@@ -67,22 +56,50 @@ impl Aggregation {
 
     /// Gives the buckets of a selection in its order, until told to stop: a time, and a result of
     /// each aggregator.
+    ///
+    /// # Errors
+    /// `Halted` where the watch says so.
     pub fn for_each(
         &self,
         series: &Series,
         selection: &Selection,
+        watch: &impl Watch,
         give: impl FnMut(Timestamp, &[f64]) -> ControlFlow<()>,
-    ) {
+    ) -> Result<(), Halted> {
         if selection.range.is_empty() {
-            return;
+            return Ok(());
         }
         let range = selection.visible_range(series);
-        let mut pass = Pass::new(self, series, selection, give);
-        // Whether all were wanted is the receiver's business.
-        let (ControlFlow::Continue(()) | ControlFlow::Break(())) = pass.run(range);
+        let mut pass = Pass::new(self, series, selection, watch, give);
+        outcome(pass.run(range))
     }
 
-    fn stamp_ms(&self, start_ms: Timestamp) -> Timestamp {
+    /// Whether the numbers around a bucket matter, be they outside the range.
+    pub(super) fn looks_around(&self) -> bool {
+        self.empty || self.aggregators.contains(&Aggregator::Twa)
+    }
+
+    /// The start of the bucket whose share a block's descriptor tells, and that block: it is
+    /// sealed, lies inside one bucket, and every sample of it counts.
+    pub(super) fn summarised<'s>(
+        &self,
+        needs: Needs,
+        selection: &Selection,
+        part: Part<'s>,
+        range: TimeRange,
+    ) -> Option<(Timestamp, &'s Block)> {
+        let block = part.sealed()?;
+        if !selection.filter.is_none()
+            || !range.covers(block.first_ms(), block.last_ms())
+            || !needs.are_told_by(block)
+        {
+            return None;
+        }
+        let start_ms = self.buckets.start_of(block.first_ms());
+        (block.last_ms() < self.buckets.end_of(start_ms)).then_some((start_ms, block))
+    }
+
+    pub(super) fn stamp_ms(&self, start_ms: Timestamp) -> Timestamp {
         let stamp_ms = match self.stamp {
             Stamp::Start => start_ms,
             Stamp::Middle => self.buckets.middle_of(start_ms),
@@ -91,296 +108,10 @@ impl Aggregation {
         stamp_ms.max(0)
     }
 
-    fn next_start(&self, order: Order, start_ms: Timestamp) -> Timestamp {
+    pub(super) fn next_start(&self, order: Order, start_ms: Timestamp) -> Timestamp {
         match order {
             Order::Ascending => self.buckets.end_of(start_ms),
             Order::Descending => self.buckets.before(start_ms),
         }
     }
-}
-
-/// One pass over the blocks.
-struct Pass<'a, G> {
-    aggregation: &'a Aggregation,
-    series: &'a Series,
-    selection: &'a Selection,
-    needs: Needs,
-    /// Whether the numbers around a bucket matter.
-    looks_around: bool,
-    /// The bucket being folded.
-    bucket: Option<(Timestamp, Partial)>,
-    /// The nearest number on the side we come from.
-    behind: Option<Sample>,
-    /// What was found when the nearest number on the other side was looked up.
-    #[allow(
-        clippy::option_option,
-        reason = "not looked up, nothing there, a number"
-    )]
-    looked_up: Option<Option<Sample>>,
-    row: Vec<f64>,
-    give: G,
-}
-
-impl<'a, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, G> {
-    fn new(
-        aggregation: &'a Aggregation,
-        series: &'a Series,
-        selection: &'a Selection,
-        give: G,
-    ) -> Self {
-        let aggregators = &aggregation.aggregators;
-        Self {
-            aggregation,
-            series,
-            selection,
-            needs: Needs::of(aggregators),
-            looks_around: aggregation.empty || aggregators.contains(&Aggregator::Twa),
-            bucket: None,
-            behind: None,
-            looked_up: None,
-            row: Vec::with_capacity(aggregators.len()),
-            give,
-        }
-    }
-
-    fn run(&mut self, range: TimeRange) -> ControlFlow<()> {
-        let order = self.selection.order;
-        if self.looks_around {
-            self.behind = match order {
-                Order::Ascending => self.neighbour(self.selection.range.from, Order::Descending),
-                Order::Descending => self.neighbour(self.selection.range.to, Order::Ascending),
-            };
-        }
-        let mut columns = Columns::default();
-        for part in self.series.parts(range, order) {
-            if let Some((start_ms, partial)) = self.summary(part, range) {
-                self.take(start_ms, partial)?;
-            } else if self.selection.read(part, range, &mut columns) {
-                self.fold(&columns.times, &columns.values)?;
-            }
-        }
-        self.finish()
-    }
-
-    /// What the descriptor tells of a block that lies inside one bucket, where that is enough.
-    fn summary(&self, part: Part<'_>, range: TimeRange) -> Option<(Timestamp, Partial)> {
-        let block = part.sealed()?;
-        if !self.selection.filter.is_none() || !range.covers(block.first_ms(), block.last_ms()) {
-            return None;
-        }
-        let start_ms = self.aggregation.buckets.start_of(block.first_ms());
-        if block.last_ms() >= self.aggregation.buckets.end_of(start_ms) {
-            return None;
-        }
-        Some((start_ms, Partial::of_block(self.needs, block)?))
-    }
-
-    /// Cuts a block into runs.
-    fn fold(&mut self, times: &[i64], values: &[f64]) -> ControlFlow<()> {
-        let (mut times, mut values) = (times, values);
-        while let ([first_ms, ..], [.., last_ms]) = (times, times) {
-            let buckets = self.aggregation.buckets;
-            match self.selection.order {
-                Order::Ascending => {
-                    let start_ms = buckets.start_of(*first_ms);
-                    // At least one: the bucket at the end of time has no first time behind it.
-                    let len = run_len(times, buckets.end_of(start_ms)).max(1);
-                    self.take(
-                        start_ms,
-                        Partial::of(self.needs, &times[..len], &values[..len]),
-                    )?;
-                    (times, values) = (&times[len..], &values[len..]);
-                }
-                Order::Descending => {
-                    let start_ms = buckets.start_of(*last_ms);
-                    let at = times.partition_point(|&time_ms| time_ms < start_ms);
-                    self.take(
-                        start_ms,
-                        Partial::of(self.needs, &times[at..], &values[at..]),
-                    )?;
-                    (times, values) = (&times[..at], &values[..at]);
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Takes a run into its bucket; finishes the bucket before, if it is another.
-    fn take(&mut self, start_ms: Timestamp, run: Partial) -> ControlFlow<()> {
-        let order = self.selection.order;
-        if let Some((open_ms, partial)) = &mut self.bucket
-            && *open_ms == start_ms
-        {
-            match order {
-                Order::Ascending => partial.append(run),
-                Order::Descending => *partial = run.followed_by(*partial),
-            }
-            if run.ends().is_some() {
-                // We have come to what was looked up, or past it.
-                self.looked_up = None;
-            }
-            return ControlFlow::Continue(());
-        }
-        let ahead = if self.looks_around {
-            self.ahead_of(start_ms, &run)
-        } else {
-            None
-        };
-        let gap_from_ms = self.finish_bucket(ahead)?;
-        self.fill(gap_from_ms, start_ms, ahead)?;
-        self.bucket = Some((start_ms, run));
-        ControlFlow::Continue(())
-    }
-
-    /// Finishes the last bucket and the gap behind it.
-    fn finish(&mut self) -> ControlFlow<()> {
-        let range = self.selection.range;
-        let ahead = if self.looks_around {
-            match self.selection.order {
-                Order::Ascending => self.neighbour(range.to, Order::Ascending),
-                Order::Descending => self.neighbour(range.from, Order::Descending),
-            }
-        } else {
-            None
-        };
-        let gap_from_ms = self.finish_bucket(ahead)?;
-        let end_ms = match self.selection.order {
-            Order::Ascending => range.to,
-            Order::Descending => range.from,
-        };
-        let beyond_ms = self.aggregation.buckets.start_of(end_ms);
-        let beyond_ms = self.aggregation.next_start(self.selection.order, beyond_ms);
-        self.fill(gap_from_ms, beyond_ms, ahead)
-    }
-
-    /// The nearest number at or beyond the bucket of a run that was just seen.
-    fn ahead_of(&mut self, start_ms: Timestamp, run: &Partial) -> Option<Sample> {
-        if let Some((first, last)) = run.ends() {
-            self.looked_up = None;
-            return Some(match self.selection.order {
-                Order::Ascending => first,
-                Order::Descending => last,
-            });
-        }
-        // Nothing but NaN. Looked up once for a whole stretch of such buckets.
-        if self.looked_up.is_none() {
-            let (window, order) = (self.window(start_ms), self.selection.order);
-            let found = match order {
-                Order::Ascending => self.neighbour(window.from - 1, order),
-                Order::Descending => self.neighbour(window.to.saturating_add(1), order),
-            };
-            self.looked_up = Some(found);
-        }
-        self.looked_up.flatten()
-    }
-
-    fn neighbour(&self, time_ms: Timestamp, side: Order) -> Option<Sample> {
-        self.selection.neighbour(self.series, time_ms, side)
-    }
-
-    /// Gives the bucket being folded; returns where the gap after it begins.
-    fn finish_bucket(&mut self, ahead: Option<Sample>) -> ControlFlow<(), Timestamp> {
-        let order = self.selection.order;
-        let Some((start_ms, partial)) = self.bucket.take() else {
-            let from_ms = match order {
-                Order::Ascending => self.selection.range.from,
-                Order::Descending => self.selection.range.to.min(self.series.visible().to),
-            };
-            return ControlFlow::Continue(self.aggregation.buckets.start_of(from_ms));
-        };
-        let only_nan = partial.ends().is_none();
-        let counts_nan = self
-            .aggregation
-            .aggregators
-            .iter()
-            .any(|one| one.counts_nan());
-        let filled = self.aggregation.empty && self.behind.is_some() && ahead.is_some();
-        if !only_nan || counts_nan || filled {
-            self.give_row(start_ms, &partial, ahead)?;
-        }
-        if let Some((first, last)) = partial.ends() {
-            self.behind = Some(if order == Order::Ascending {
-                last
-            } else {
-                first
-            });
-        }
-        ControlFlow::Continue(self.aggregation.next_start(order, start_ms))
-    }
-
-    /// Gives the empty buckets from one start on up to another, exclusive.
-    fn fill(
-        &mut self,
-        from_ms: Timestamp,
-        to_ms: Timestamp,
-        ahead: Option<Sample>,
-    ) -> ControlFlow<()> {
-        if !self.aggregation.empty || self.behind.is_none() || ahead.is_none() {
-            return ControlFlow::Continue(());
-        }
-        let before_end = match self.selection.order {
-            Order::Ascending => Ordering::Less,
-            Order::Descending => Ordering::Greater,
-        };
-        let mut start_ms = from_ms;
-        while start_ms.cmp(&to_ms) == before_end {
-            self.give_row(start_ms, &Partial::default(), ahead)?;
-            let next_ms = self.aggregation.next_start(self.selection.order, start_ms);
-            if next_ms == start_ms {
-                break;
-            }
-            start_ms = next_ms;
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// The times of a bucket that are asked for.
-    fn window(&self, start_ms: Timestamp) -> TimeRange {
-        let (range, end_ms) = (
-            self.selection.range,
-            self.aggregation.buckets.end_of(start_ms),
-        );
-        TimeRange::new(start_ms.max(range.from), range.to.min(end_ms - 1))
-    }
-
-    fn give_row(
-        &mut self,
-        start_ms: Timestamp,
-        partial: &Partial,
-        ahead: Option<Sample>,
-    ) -> ControlFlow<()> {
-        // A bucket of NaN alone, there because they are counted, is not filled in without EMPTY.
-        let filled = self.aggregation.empty && self.behind.is_some() && ahead.is_some();
-        let (before, after) = match self.selection.order {
-            _ if partial.ends().is_none() && !filled => (None, None),
-            Order::Ascending => (self.behind, ahead),
-            Order::Descending => (ahead, self.behind),
-        };
-        let window = self.window(start_ms);
-        let edges = Edges {
-            start_ms: window.from,
-            end_ms: window.to.saturating_add(1),
-            before,
-            after,
-        };
-        self.row.clear();
-        self.row.extend(
-            self.aggregation
-                .aggregators
-                .iter()
-                .map(|&one| partial.result(one, &edges)),
-        );
-        (self.give)(self.aggregation.stamp_ms(start_ms), &self.row)
-    }
-}
-
-/// Number of leading times before `end_ms`. Runs are short beside a block or all of it.
-fn run_len(times: &[i64], end_ms: Timestamp) -> usize {
-    let mut bound = 1;
-    while times.get(bound).is_some_and(|&time_ms| time_ms < end_ms) {
-        bound *= 2;
-    }
-    let start = bound / 2;
-    let window = &times[start..times.len().min(bound)];
-    start + window.partition_point(|&time_ms| time_ms < end_ms)
 }

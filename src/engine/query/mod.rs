@@ -1,12 +1,16 @@
 //! Queries over one series.
 //!
 //! A query works in columns: a block is decoded into two reused buffers, filtered in place, and
-//! handed on as slices. Nothing here is done sample by sample through a trait object, and no range
-//! is ever materialised as a whole.
+//! handed on as slices. Nothing here is done sample by sample through a trait object, and what is
+//! held is the answer and one block of samples.
 
 mod aggregation;
 mod bucket;
 mod filter;
+mod pass;
+mod range;
+mod rows;
+mod watch;
 
 use std::ops::ControlFlow;
 
@@ -16,6 +20,9 @@ use super::{Sample, Series, TimeRange, Timestamp};
 pub use aggregation::{Aggregation, MAX_BUCKETS, Stamp};
 pub use bucket::Buckets;
 pub use filter::Filter;
+pub use range::{Cost, RangeQuery};
+pub use rows::{Piece, Rows};
+pub use watch::{Halted, Unwatched, Watch};
 
 /// Which samples of a series, and in which order.
 #[derive(Clone, Debug)]
@@ -31,25 +38,38 @@ pub struct Selection {
 impl Selection {
     /// Gives the selected samples, block by block: each slice is in order of time, the blocks
     /// are in the order of the selection.
+    ///
+    /// # Errors
+    /// `Halted` where the watch says so.
     pub fn for_each_batch(
         &self,
         series: &Series,
+        watch: &impl Watch,
         mut give: impl FnMut(&[i64], &[f64]) -> ControlFlow<()>,
-    ) {
+    ) -> Result<(), Halted> {
         let range = self.visible_range(series);
         let mut columns = Columns::default();
         for part in series.parts(range, self.order) {
-            if self.read(part, range, &mut columns)
+            if self.read(part, range, watch, &mut columns)?
                 && give(&columns.times, &columns.values).is_break()
             {
-                return;
+                break;
             }
         }
+        Ok(())
     }
 
     /// Gives the selected samples one by one, in the order of the selection.
-    pub fn for_each(&self, series: &Series, mut give: impl FnMut(Sample) -> ControlFlow<()>) {
-        self.for_each_batch(series, |times, values| {
+    ///
+    /// # Errors
+    /// `Halted` where the watch says so.
+    pub fn for_each(
+        &self,
+        series: &Series,
+        watch: &impl Watch,
+        mut give: impl FnMut(Sample) -> ControlFlow<()>,
+    ) -> Result<(), Halted> {
+        self.for_each_batch(series, watch, |times, values| {
             let samples = times
                 .iter()
                 .zip(values)
@@ -58,7 +78,7 @@ impl Selection {
                 Order::Ascending => samples.into_iter().try_for_each(&mut give),
                 Order::Descending => samples.into_iter().rev().try_for_each(&mut give),
             }
-        });
+        })
     }
 
     /// The part of the range that the series lets see.
@@ -71,39 +91,57 @@ impl Selection {
     }
 
     /// Decodes what is selected of a block; returns whether there is any.
-    fn read(&self, part: Part<'_>, range: TimeRange, columns: &mut Columns) -> bool {
+    fn read(
+        &self,
+        part: Part<'_>,
+        range: TimeRange,
+        watch: &impl Watch,
+        columns: &mut Columns,
+    ) -> Result<bool, Halted> {
         if !self.filter.may_match(part) {
-            return false;
+            return Ok(false);
+        }
+        if !watch.permits(part.sample_count()) {
+            return Err(Halted);
         }
         part.read(range, columns);
         self.filter.apply(columns);
-        !columns.is_empty()
+        Ok(!columns.is_empty())
     }
 
     /// The number nearest to `time_ms` on one side of it, exclusive, inside or outside the range:
     /// the newest before with [`Order::Descending`], the oldest after with [`Order::Ascending`].
     /// It passes the filter and is not NaN.
-    fn neighbour(&self, series: &Series, time_ms: Timestamp, side: Order) -> Option<Sample> {
+    fn neighbour(
+        &self,
+        series: &Series,
+        time_ms: Timestamp,
+        side: Order,
+        watch: &impl Watch,
+    ) -> Result<Option<Sample>, Halted> {
         let visible = series.visible();
-        let range = match side {
-            Order::Descending => TimeRange::new(visible.from, time_ms.checked_sub(1)?),
-            Order::Ascending => {
-                TimeRange::new(time_ms.checked_add(1)?.max(visible.from), visible.to)
-            }
+        let beyond = match side {
+            Order::Descending => time_ms.checked_sub(1).map(|to| (visible.from, to)),
+            Order::Ascending => time_ms
+                .checked_add(1)
+                .map(|from| (from.max(visible.from), visible.to)),
+        };
+        let Some((from, to)) = beyond else {
+            return Ok(None);
         };
         let beyond = Self {
-            range,
+            range: TimeRange::new(from, to),
             order: side,
             filter: self.filter.clone(),
         };
         let mut found = None;
-        beyond.for_each(series, |sample| {
+        beyond.for_each(series, watch, |sample| {
             if sample.value.is_nan() {
                 return ControlFlow::Continue(());
             }
             found = Some(sample);
             ControlFlow::Break(())
-        });
-        found
+        })?;
+        Ok(found)
     }
 }

@@ -1,5 +1,7 @@
 //! Reading a range block by block.
 
+use std::ops::Range;
+
 use super::Series;
 use super::block::Block;
 use super::open::Open;
@@ -83,6 +85,14 @@ impl<'a> Part<'a> {
     }
 }
 
+/// The places of the sealed blocks that overlap a range.
+pub(super) fn sealed_inside(series: &Series, range: TimeRange) -> Range<usize> {
+    let sealed = &series.sealed;
+    let start = sealed.partition_point(|block| block.last_ms() < range.from);
+    let end = sealed.partition_point(|block| block.first_ms() <= range.to);
+    start..end.max(start)
+}
+
 /// The blocks that overlap a range; an iterator over [`Part`]s.
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
@@ -97,19 +107,14 @@ pub struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(series: &'a Series, range: TimeRange, order: Order) -> Self {
-        let start = series
-            .sealed
-            .partition_point(|block| block.last_ms() < range.from);
-        let end = series
-            .sealed
-            .partition_point(|block| block.first_ms() <= range.to);
+        let sealed = sealed_inside(series, range);
         let open = series.open.as_ref().filter(|open| {
             !range.is_empty() && range.from <= open.newest.time_ms && open.first_ms() <= range.to
         });
         Self {
             series,
-            start,
-            end: end.max(start),
+            start: sealed.start,
+            end: sealed.end,
             open,
             order,
         }

@@ -317,6 +317,17 @@ impl Series {
         Cursor::new(self, range, order)
     }
 
+    /// A series that reads like this one inside `range`, and shares its sealed blocks. It costs as
+    /// much as there are blocks in the range.
+    pub fn excerpt(&self, range: TimeRange) -> Self {
+        let inside = cursor::sealed_inside(self, range);
+        Self {
+            options: self.options.clone(),
+            sealed: self.sealed.range(inside).cloned().collect(),
+            open: self.open.clone(),
+        }
+    }
+
     /// The sealed blocks, oldest first.
     pub fn sealed(&self) -> &VecDeque<Block> {
         &self.sealed

@@ -1,0 +1,58 @@
+//! Queries beside the main thread.
+//!
+//! The server runs commands one by one, so a query over a hundred million samples would stop ten
+//! thousand sensors. A long one goes this way instead:
+//!
+//! ```text
+//! main thread   command --> cost above inline-samples? --> snapshot, block the client, enqueue
+//!                  ^ other clients are served                             |
+//!                  |                                                      v
+//! worker           |                          rows, then reply text, into the waiting client
+//!                  |                                                      |
+//! main thread      `-- the server sends what is there  <-- unblock -------'
+//! ```
+//!
+//! A snapshot shares the sealed blocks, which nobody changes, so neither a write nor a deletion
+//! waits for the query or disturbs it: whoever lets go of a block last frees it. A short query,
+//! and any in a place that cannot wait (a transaction, a script, another module, the stream of a
+//! master), runs where it is, under the same limits.
+
+mod blocked;
+mod pool;
+mod run;
+mod stats;
+
+use super::context::Context;
+use super::reply::ServerReply;
+use super::settings;
+use crate::command::error::Result;
+use crate::command::host::Query;
+use blocked::BlockedClient;
+pub(super) use pool::POOL;
+use run::QueryRun;
+pub(super) use stats::register as register_info;
+
+/// Answers a query, now or later.
+///
+/// # Errors
+/// Those of the query, and `TooManyQueries`.
+pub(super) fn answer(
+    context: Context<'_>,
+    reply: &ServerReply<'_>,
+    query: impl Query,
+) -> Result<()> {
+    let limits = settings::STATE.query_limits();
+    let run = QueryRun::new(limits);
+    if query.cost(limits.inline_samples).total() <= limits.inline_samples {
+        return query.answer(&run, reply);
+    }
+    let flags = context.flags();
+    if !flags.may_wait() {
+        return query.answer(&run, reply);
+    }
+    let place = POOL.reserve(limits.max_queries)?;
+    let job = Box::new(query.detach());
+    let client = BlockedClient::new(context, flags.is_resp3());
+    POOL.submit(place, client, job, run);
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! One run of a query: its limits, and why it ended early.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use super::pool::{self, POOL};
+use crate::command::error::{Error, Result};
+use crate::command::host::Run;
+use crate::engine::query::{Cost, Watch};
+use crate::host::settings::QueryLimits;
+
+/// Samples between two looks at the clock: a look takes 25 ns or more, and this many samples some
+/// 20 us, so a deadline is kept to far less than a millisecond.
+const SAMPLES_A_LOOK: u64 = 1 << 13;
+
+/// A query that runs, or waits to.
+pub(super) struct QueryRun {
+    limits: QueryLimits,
+    /// When it was asked; waiting counts.
+    asked_at: Instant,
+    /// Samples decoded so far, by all threads.
+    scanned: AtomicU64,
+    is_cancelled: Arc<AtomicBool>,
+    /// Why it ends early; the first reason counts.
+    verdict: OnceLock<Error>,
+}
+
+impl QueryRun {
+    /// A run that begins now.
+    pub(super) fn new(limits: QueryLimits) -> Self {
+        Self {
+            limits,
+            asked_at: Instant::now(),
+            scanned: AtomicU64::new(0),
+            is_cancelled: Arc::default(),
+            verdict: OnceLock::new(),
+        }
+    }
+
+    /// What is set to cancel it.
+    pub(super) fn cancellation(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_cancelled)
+    }
+
+    fn check_time(&self) -> Result<()> {
+        let max_ms = self.limits.timeout_ms;
+        if max_ms != 0 && self.asked_at.elapsed() > Duration::from_millis(max_ms) {
+            return Err(Error::TooLong(max_ms));
+        }
+        Ok(())
+    }
+
+    fn check_samples(&self, samples: u64) -> Result<()> {
+        let max = self.limits.max_samples;
+        if max != 0 && samples > max {
+            return Err(Error::TooManySamples { samples, max });
+        }
+        Ok(())
+    }
+
+    fn check(&self, before: u64, after: u64) -> Result<()> {
+        if self.is_in_vain() {
+            return Err(Error::Cancelled);
+        }
+        self.check_samples(after)?;
+        if before / SAMPLES_A_LOOK == after / SAMPLES_A_LOOK {
+            return Ok(());
+        }
+        self.check_time()
+    }
+}
+
+impl Watch for QueryRun {
+    #[inline]
+    fn permits(&self, samples: usize) -> bool {
+        let samples = samples as u64;
+        let before = self.scanned.fetch_add(samples, Ordering::Relaxed);
+        if let Err(error) = self.check(before, before + samples) {
+            // Another thread may have had a reason before.
+            let _ = self.verdict.set(error);
+        }
+        self.verdict.get().is_none()
+    }
+}
+
+impl Run for QueryRun {
+    fn admit(&self, cost: Cost) -> Result<()> {
+        if self.is_in_vain() {
+            return Err(Error::Cancelled);
+        }
+        self.check_samples(cost.samples)?;
+        self.check_time()
+    }
+
+    fn why_halted(&self) -> Error {
+        self.verdict.get().cloned().unwrap_or(Error::Cancelled)
+    }
+
+    #[inline]
+    fn is_in_vain(&self) -> bool {
+        self.is_cancelled.load(Ordering::Relaxed)
+    }
+
+    fn has_help(&self) -> bool {
+        POOL.has_idle()
+    }
+
+    fn share<T: Send>(&self, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+        pool::share(count, work)
+    }
+}
