@@ -13,7 +13,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use redis_iot::engine::aggregate::Aggregator;
 use redis_iot::engine::options::{DuplicatePolicy, Encoding, Ignore, Options};
-use redis_iot::engine::query::{Aggregation, Buckets, Filter, Selection, Stamp};
+use redis_iot::engine::query::{Aggregation, Buckets, Filter, Selection, Stamp, Unwatched};
 use redis_iot::engine::series::{Order, Upsert};
 use redis_iot::engine::{Sample, Series, TimeRange};
 
@@ -107,10 +107,10 @@ fn reads(criterion: &mut Criterion, recording: &Recording) {
     let selection = everything();
     group.bench_function("read all", |bencher| {
         bencher.iter(|| {
-            selection.for_each_batch(&series, |times, values| {
+            selection.for_each_batch(&series, &Unwatched, |times, values| {
                 black_box((times, values));
                 ControlFlow::Continue(())
-            });
+            })
         });
     });
     let span = recording.times[recording.times.len() - 1] - recording.times[0];
@@ -129,10 +129,10 @@ fn reads(criterion: &mut Criterion, recording: &Recording) {
             };
             group.bench_function(BenchmarkId::new(name, aggregator.name()), |bencher| {
                 bencher.iter(|| {
-                    aggregation.for_each(&series, &selection, |time, row| {
+                    aggregation.for_each(&series, &selection, &Unwatched, |time, row| {
                         black_box((time, row));
                         ControlFlow::Continue(())
-                    });
+                    })
                 });
             });
         }

@@ -168,10 +168,6 @@ pub trait Reply {
             self.number(value);
         }
     }
-    /// An array whose length is told afterwards by [`Reply::close_array`].
-    fn open_array(&self);
-    /// The length of the array opened last.
-    fn close_array(&self, len: usize);
     /// Names with values: a map in RESP3, an array of two-element arrays in RESP2.
     fn pairs<'a>(&self, len: usize, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>);
     /// An error, as an element like any other.

@@ -130,7 +130,6 @@ table! {
         reply_null: RedisModule_ReplyWithNull = fn(*mut RedisModuleCtx) -> c_int;
         reply_array: RedisModule_ReplyWithArray = fn(*mut RedisModuleCtx, c_long) -> c_int;
         reply_map: RedisModule_ReplyWithMap = fn(*mut RedisModuleCtx, c_long) -> c_int;
-        set_array_len: RedisModule_ReplySetArrayLength = fn(*mut RedisModuleCtx, c_long);
 
         block_client: RedisModule_BlockClient = fn(
             *mut RedisModuleCtx, RedisModuleCmdFunc, RedisModuleCmdFunc,

@@ -176,16 +176,6 @@ impl Reply for ServerReply<'_> {
         }
     }
 
-    fn open_array(&self) {
-        self.send_array(c_long::from(raw::REDISMODULE_POSTPONED_LEN));
-    }
-
-    fn close_array(&self, len: usize) {
-        // SAFETY: the context is alive. Where no array is open the server logs that and does
-        // nothing.
-        unsafe { (self.context.table().set_array_len)(self.context.raw(), signed(len)) };
-    }
-
     fn error(&self, error: &Error) {
         let mut text = Line::<ERROR_BYTES>::new();
         // Writing to a line cannot fail: what is too long is cut.
