@@ -7,8 +7,6 @@ use std::cell::Cell;
 use std::ffi::{CStr, c_long};
 use std::fmt::Write;
 
-use redis_module::raw;
-
 use super::context::Context;
 use super::text::{Line, NumberText};
 use crate::command::error::Error;
