@@ -62,6 +62,21 @@ pub struct Block {
 
 const _: () = assert!(size_of::<Block>() == 64, "a descriptor is one cache line");
 
+/// Encodes samples into blocks of about equal size, as few as there can be.
+pub(super) fn encode_all(columns: &Columns, form: Form) -> impl Iterator<Item = Block> {
+    let pieces = if columns.len() <= SPLIT_SAMPLES {
+        1
+    } else {
+        columns.len().div_ceil(SEAL_SAMPLES)
+    };
+    let piece_len = columns.len().div_ceil(pieces).max(1);
+    let times = columns.times.chunks(piece_len);
+    let values = columns.values.chunks(piece_len);
+    times
+        .zip(values)
+        .map(move |(times, values)| Block::encode(times, values, form))
+}
+
 impl Block {
     /// Encodes samples whose times rise strictly: at least one, at most [`SPLIT_SAMPLES`].
     pub fn encode(times: &[i64], values: &[f64], form: Form) -> Self {

@@ -64,7 +64,7 @@ impl<'a> Part<'a> {
     pub fn size_bytes(self) -> usize {
         match self.0 {
             Kind::Sealed(block) => block.bytes().len(),
-            Kind::Open(open) => open.encoder().size_bytes() + size_of_val(&open.newest),
+            Kind::Open(open) => open.size_bytes(),
         }
     }
 

@@ -52,7 +52,8 @@ impl Series {
                 let mut columns = Columns::default();
                 block.read(&mut columns);
                 deleted += cut_out(&mut columns, range);
-                self.replace_sealed(index, &columns);
+                let form = self.form();
+                self.replace_sealed(index, &columns, form);
             }
         }
         self.sealed.drain(inside);
@@ -72,7 +73,8 @@ impl Series {
         let mut columns = Columns::default();
         first.read(TimeRange::new(cutoff_ms, Timestamp::MAX), &mut columns);
         if first.sealed().is_some() {
-            self.replace_sealed(0, &columns);
+            let form = self.form();
+            self.replace_sealed(0, &columns, form);
         } else {
             self.replace_open(&columns);
         }

@@ -1,10 +1,20 @@
 //! Late samples: those not newer than the newest.
 //!
-//! Each falls into one block, which is decoded, changed and encoded again. Late samples tend to
-//! come in runs (a gateway that was offline sends its backlog), so a run of samples that fall into
-//! the same block shares one decoding and one encoding.
+//! ```text
+//!      cold: decode, insert, encode            warm: raw once touched     columns once touched
+//!   ..[ sealed ][ sealed ][ sealed ][ sealed ][ sealed ][ sealed ]         [ open ]
+//!                                              `-- WARM_BLOCKS --'
+//! ```
+//!
+//! Each falls into one block. Most are late by seconds or minutes and fall into the open block, or
+//! into the last sealed ones: what is touched there is held raw, so that the next late sample is
+//! inserted by copying, and gets its form back when newer blocks have pushed it out of the warm
+//! end. At most so many blocks of a series are raw, and only if it had late samples.
+//!
+//! Late samples also come in runs (a gateway that was offline sends its backlog), so a run of
+//! samples that fall into the same block shares one decoding and one encoding.
 
-use super::block::{Block, SEAL_SAMPLES, SPLIT_SAMPLES};
+use super::block::{self, Block, Form};
 use super::{Added, Series, Upsert};
 use crate::engine::codec::Columns;
 use crate::engine::{Error, Result, Sample, TimeRange};
@@ -12,6 +22,13 @@ use crate::engine::{Error, Result, Sample, TimeRange};
 /// Most samples of one run: insertion moves what lies behind, so a run must not grow a block
 /// without bound.
 const MAX_RUN: usize = 512;
+
+/// Sealed blocks at the end of a series that stay raw after a late sample. With the open block
+/// they reach back a thousand samples or more: 17 minutes at one a second.
+const WARM_BLOCKS: usize = 2;
+
+/// Blocks that can leave the warm end at once: a full run splits a block in three.
+const COOLED_BLOCKS: usize = 4;
 
 /// The block a late sample falls into.
 enum Place {
@@ -98,12 +115,16 @@ impl Series {
         upsert: &Upsert,
         tell: &mut impl FnMut(Sample, Result<Added>),
     ) {
+        let Some(block) = self.sealed.get(index) else {
+            return;
+        };
         let mut columns = Columns::default();
-        if let Some(block) = self.sealed.get(index) {
-            block.read(&mut columns);
-        }
+        block.read(&mut columns);
         if upsert_all(&mut columns, run, upsert, tell) {
-            self.replace_sealed(index, &columns);
+            let is_warm = index + WARM_BLOCKS >= self.sealed.len();
+            let form = if is_warm { Form::Raw } else { self.form() };
+            self.replace_sealed(index, &columns, form);
+            self.cool();
         }
     }
 
@@ -113,30 +134,19 @@ impl Series {
         upsert: &Upsert,
         tell: &mut impl FnMut(Sample, Result<Added>),
     ) {
-        let mut columns = Columns::default();
-        if let Some(open) = &self.open {
-            open.read_from(0, &mut columns);
-        }
-        if upsert_all(&mut columns, run, upsert, tell) {
-            self.replace_open(&columns);
+        let full_bytes = self.options.chunk_bytes as usize;
+        if let Some(open) = &mut self.open {
+            open.change_tail(full_bytes, |columns| upsert_all(columns, run, upsert, tell));
+            if open.is_full(full_bytes) {
+                self.seal();
+            }
         }
     }
 
     /// Replaces a sealed block by one that holds `columns`, by several if they are many, or by
     /// none.
-    pub(super) fn replace_sealed(&mut self, index: usize, columns: &Columns) {
-        let form = self.form();
-        let pieces = if columns.len() <= SPLIT_SAMPLES {
-            1
-        } else {
-            columns.len().div_ceil(SEAL_SAMPLES)
-        };
-        let piece_len = columns.len().div_ceil(pieces).max(1);
-        let times = columns.times.chunks(piece_len);
-        let values = columns.values.chunks(piece_len);
-        let mut blocks = times
-            .zip(values)
-            .map(|(times, values)| Block::encode(times, values, form));
+    pub(super) fn replace_sealed(&mut self, index: usize, columns: &Columns, form: Form) {
+        let mut blocks = block::encode_all(columns, form);
         match (self.sealed.get_mut(index), blocks.next()) {
             (Some(old), Some(block)) => *old = block,
             _ => {
@@ -146,6 +156,23 @@ impl Series {
         for (offset, block) in blocks.enumerate() {
             self.make_room();
             self.sealed.insert(index + 1 + offset, block);
+        }
+    }
+
+    /// Gives blocks that are warm no longer the form of the series.
+    pub(super) fn cool(&mut self) {
+        let form = self.form();
+        let end = self.sealed.len().saturating_sub(WARM_BLOCKS);
+        let mut columns = Columns::default();
+        for block in self
+            .sealed
+            .range_mut(end.saturating_sub(COOLED_BLOCKS)..end)
+        {
+            if block.form() == Form::Raw && form != Form::Raw {
+                columns.clear();
+                block.read(&mut columns);
+                *block = Block::encode(&columns.times, &columns.values, form);
+            }
         }
     }
 
@@ -199,4 +226,70 @@ fn upsert_all(
         tell(sample, added);
     }
     changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::options::{DuplicatePolicy, Ignore, Options};
+
+    const KEEP_LAST: Upsert = Upsert::Client {
+        policy: DuplicatePolicy::Last,
+        ignore: Ignore {
+            max_time_diff_ms: 0,
+            max_value_diff: 0.0,
+        },
+    };
+
+    fn raw_blocks(series: &Series) -> Vec<usize> {
+        let forms = series.sealed().iter().map(Block::form).enumerate();
+        forms
+            .filter(|&(_, form)| form == Form::Raw)
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    #[test]
+    fn only_the_end_of_a_series_is_ever_raw() {
+        let mut series = Series::new(Options::default());
+        let mut stored = 0;
+        for step in 0..20_000 {
+            let sample = Sample::new(step * 1_000, 1.0);
+            assert_eq!(series.add(sample, &KEEP_LAST), Ok(Added::Stored));
+            if step > 9_000 {
+                let late = Sample::new((step - (step * 7_919) % 9_000) * 1_000 - 500, 2.0);
+                stored += u64::from(series.add(late, &KEEP_LAST) == Ok(Added::Stored));
+            }
+            let first_warm = series.sealed().len().saturating_sub(WARM_BLOCKS);
+            assert!(raw_blocks(&series).iter().all(|&index| index >= first_warm));
+        }
+        assert!(!raw_blocks(&series).is_empty());
+        assert!(stored > 5_000);
+        assert_eq!(series.len(), 20_000 + stored);
+        assert_eq!(series.validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_sample_that_changes_nothing_leaves_the_open_block_as_it_was() {
+        let mut series = Series::new(Options::default());
+        for step in 0..100 {
+            assert!(series.add(Sample::new(step, 1.0), &KEEP_LAST).is_ok());
+        }
+        let size = |series: &Series| {
+            let parts = series.parts(TimeRange::ALL, super::super::Order::Ascending);
+            parts.map(super::super::Part::size_bytes).sum::<usize>()
+        };
+        let before = size(&series);
+        let refuse = Upsert::Client {
+            policy: DuplicatePolicy::Block,
+            ignore: Ignore::default(),
+        };
+        assert!(series.add(Sample::new(50, 2.0), &refuse).is_err());
+        assert_eq!(size(&series), before);
+        assert_eq!(
+            series.add(Sample::new(50, 2.0), &KEEP_LAST),
+            Ok(Added::Updated(2.0))
+        );
+        assert_eq!(size(&series), 100 * 16);
+    }
 }

@@ -14,7 +14,8 @@
 //! - with any sample at all there is an open block, so the newest sample is always at hand;
 //! - no sealed block lies wholly before the retention window.
 //!
-//! Appending is O(1) amortised. A late sample re-encodes the one block it falls into.
+//! Appending is O(1) amortised. A late sample re-encodes the one block it falls into, and at the end
+//! of the series, where late samples mostly fall, not even that ([`late`]).
 
 pub mod block;
 mod cursor;
@@ -27,13 +28,12 @@ mod open;
 use std::collections::VecDeque;
 
 use super::codec::Columns;
-use super::codec::gorilla::Encoder;
 use super::options::{Encoding, Options};
 use super::{Error, Result, Sample, TimeRange, Timestamp};
-use block::{Block, Form, Payload, SEAL_SAMPLES};
+use block::{Block, Form, Payload};
 pub use cursor::{Cursor, Order, Part};
 pub use duplicates::{Added, Upsert};
-use open::Open;
+use open::{Open, Tail};
 
 /// A series of samples.
 #[derive(Clone, Debug)]
@@ -202,38 +202,39 @@ impl Series {
             return;
         };
         open.append(sample);
-        let encoder = open.encoder();
-        if encoder.len() >= SEAL_SAMPLES || encoder.size_bytes() >= self.seal_size_bytes() {
+        if open.is_full(self.options.chunk_bytes as usize) {
             self.seal();
         }
     }
 
-    /// Size of the open stream at which it is sealed.
-    #[inline]
-    fn seal_size_bytes(&self) -> usize {
-        self.options.chunk_bytes as usize
-    }
-
+    /// Seals the tail of the open block.
     #[cold]
     #[inline(never)]
     fn seal(&mut self) {
+        let form = self.form();
         let Some(open) = &mut self.open else { return };
-        let encoder = std::mem::take(open.encoder_mut());
-        let mut columns = Columns::default();
-        encoder
-            .decode_into(&mut columns)
-            .expect("BUG: an open block decodes");
-        let block = match self.form() {
-            Form::Gorilla => Block::of(
-                &columns.times,
-                &columns.values,
-                Form::Gorilla,
-                &encoder.finish(),
-            ),
-            form @ Form::Raw => Block::encode(&columns.times, &columns.values, form),
-        };
-        self.make_room();
-        self.sealed.push_back(block);
+        match open.take_tail() {
+            Tail::Stream(encoder) => {
+                let mut columns = Columns::default();
+                encoder
+                    .decode_into(&mut columns)
+                    .expect("BUG: an open block decodes");
+                let Columns { times, values } = &columns;
+                let block = match form {
+                    Form::Gorilla => Block::of(times, values, form, &encoder.finish()),
+                    Form::Raw => Block::encode(times, values, form),
+                };
+                self.make_room();
+                self.sealed.push_back(block);
+            }
+            Tail::Columns(plain) => {
+                for block in block::encode_all(&plain.columns, form) {
+                    self.make_room();
+                    self.sealed.push_back(block);
+                }
+            }
+        }
+        self.cool();
     }
 
     fn form(&self) -> Form {
@@ -271,11 +272,10 @@ impl Series {
         if self.sealed.is_empty()
             && let Some(open) = &mut self.open
             && open
-                .encoder()
-                .last_time_ms()
+                .tail_last_ms()
                 .is_some_and(|last_ms| last_ms < cutoff_ms)
         {
-            *open.encoder_mut() = Encoder::new();
+            open.take_tail();
         }
     }
 
@@ -352,19 +352,25 @@ impl Series {
             let owners = Payload::strong_count(block.payload()).max(1);
             visit(Allocation::At(block.payload().heap_ptr().cast(), owners));
         }
-        if let Some(open) = &self.open
-            && open.encoder().buffer().capacity() > 0
-        {
-            visit(Allocation::At(open.encoder().buffer().as_ptr(), 1));
+        match self.open.as_ref().map(Open::tail) {
+            Some(Tail::Stream(encoder)) if encoder.buffer().capacity() > 0 => {
+                visit(Allocation::At(encoder.buffer().as_ptr(), 1));
+            }
+            Some(Tail::Columns(plain)) => {
+                visit(Allocation::At((&raw const **plain).cast(), 1));
+                if !plain.columns.is_empty() {
+                    visit(Allocation::At(plain.columns.times.as_ptr().cast(), 1));
+                    visit(Allocation::At(plain.columns.values.as_ptr().cast(), 1));
+                }
+            }
+            _ => {}
         }
     }
 
-    /// The heap buffer of the open block, for a host that moves it to another address. Its
+    /// The heap buffer of the open block's stream, for a host that moves it to another address. Its
     /// contents and length must stay as they are.
     pub fn open_buffer_mut(&mut self) -> Option<&mut Vec<u8>> {
-        self.open
-            .as_mut()
-            .map(|open| open.encoder_mut().buffer_mut())
+        self.open.as_mut().and_then(Open::stream_buffer_mut)
     }
 
     /// The payloads of the sealed blocks, for a host that moves them to another address.
