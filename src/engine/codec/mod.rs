@@ -22,6 +22,7 @@
 
 pub mod bits;
 pub mod gorilla;
+pub mod packed;
 pub mod raw;
 pub mod timestamps;
 
