@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! | width: 7 bits, patched: 1 | base, folded difference to the one before, varint |
-//! | patches - 1  u8 | high width u8 | positions: u8 each | highs: packed |            if patched
+//! | patches - 1  u8 | high width u8 | positions: u8 each | highs: plain stream |      if patched
 //! | low parts: packed, width bits each |
 //!
 //! number = base + low + (high << width)          high = 0 without a patch; folded, so of any sign
@@ -18,7 +18,9 @@
 //! on both sides.)
 
 use super::bytes::{Reader, fold, low_byte, put_signed, significant_bits, unfold, varint_size};
-use super::packing::{GROUP, pack, packed_size, unpack};
+use super::packing::{
+    GROUP, LANE_BITS, pack, pack_stream, packed_size, stream_at, unpack, unpack_words,
+};
 use crate::engine::{Error, Result};
 
 /// Bits of a patch's position.
@@ -171,7 +173,7 @@ fn write(numbers: &[i64], plan: Plan, base_before: i64, out: &mut Vec<u8>) {
         out.push(low_byte(u32::try_from(patch_count - 1).unwrap_or(0)));
         out.push(low_byte(high_width));
         out.extend_from_slice(&positions[..patch_count]);
-        pack(&highs[..patch_count], high_width, out);
+        pack_stream(&highs[..patch_count], high_width, out);
     }
     pack(&lows[..numbers.len()], width, out);
 }
@@ -192,6 +194,18 @@ pub(super) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
+    /// A group of one number, as often as wanted, that takes no bytes.
+    pub(super) const fn constant(base: i64) -> Self {
+        Self {
+            base,
+            width: 0,
+            packed: &[],
+            positions: &[],
+            high_width: 0,
+            highs: &[],
+        }
+    }
+
     /// Reads a group of `len` numbers, 1..=128, that follows one with the base `base_before`.
     pub(super) fn read(reader: &mut Reader<'a>, len: usize, base_before: i64) -> Result<Self> {
         let head = reader.byte()?;
@@ -228,19 +242,25 @@ impl<'a> Group<'a> {
     }
 
     /// What the patches add, by position.
-    pub(super) fn patches(&self, visit: &mut impl FnMut(usize, i64)) {
-        let mut highs = [0; GROUP];
-        let highs = &mut highs[..self.positions.len()];
-        unpack(self.highs, self.high_width, highs);
-        for (&position, &high) in self.positions.iter().zip(&*highs) {
-            visit(usize::from(position), unfold(high) << self.width);
-        }
+    #[inline]
+    pub(super) fn patches(&self) -> impl Iterator<Item = (usize, i64)> {
+        self.positions.iter().enumerate().map(|(index, &position)| {
+            let high = stream_at(self.highs, self.high_width, index);
+            (usize::from(position), unfold(high) << self.width)
+        })
     }
 
     /// Fills `out`, which has the length of the group.
     pub(super) fn read_into(&self, out: &mut [i64]) {
         if self.width == 0 {
             out.fill(self.base);
+        } else if self.width <= LANE_BITS {
+            let mut words = [0; GROUP];
+            let words = &mut words[..out.len()];
+            unpack_words(self.packed, self.width, words);
+            for (number, &word) in out.iter_mut().zip(&*words) {
+                *number = self.base.wrapping_add(i64::from(word));
+            }
         } else {
             let mut lows = [0; GROUP];
             let lows = &mut lows[..out.len()];
@@ -249,10 +269,8 @@ impl<'a> Group<'a> {
                 *number = self.base.wrapping_add(low.cast_signed());
             }
         }
-        if !self.positions.is_empty() {
-            self.patches(&mut |position, high| {
-                out[position] = out[position].wrapping_add(high);
-            });
+        for (position, high) in self.patches() {
+            out[position] = out[position].wrapping_add(high);
         }
     }
 }

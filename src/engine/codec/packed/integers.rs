@@ -28,11 +28,16 @@
 //!
 //! All arithmetic wraps, so any `i64` comes back. A column knows its end from its count.
 
-use super::bytes::{Reader, put_signed, put_varint, varint_size};
+use super::bytes::{Reader, fold, put_signed, put_varint, significant_bits, varint_size};
 use super::groups::{self, Group};
 use super::packing::GROUP;
-use super::{MAX_SAMPLES, Work};
+use super::Work;
 use crate::engine::{Error, Result};
+
+/// Lines are for times alone.
+pub(super) const NO_LINE: Error = Error::Corrupt {
+    what: "line through values",
+};
 
 /// Fraction bits of a slope.
 const SLOPE_BITS: u32 = 16;
@@ -125,6 +130,26 @@ impl Head {
     }
 }
 
+impl Head {
+    /// Takes back the division of one number.
+    #[inline]
+    pub(super) fn undivided(&self, number: i64) -> i64 {
+        self.reference
+            .wrapping_add(number.wrapping_mul(self.divisor))
+    }
+
+    /// Takes back the division.
+    #[inline]
+    pub(super) fn undivide(&self, numbers: &mut [i64]) {
+        if self.divisor == 1 && self.reference == 0 {
+            return;
+        }
+        for number in numbers {
+            *number = self.undivided(*number);
+        }
+    }
+}
+
 /// How a column will be written, and at what price.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -139,6 +164,16 @@ pub(super) struct Plan {
 
 /// Plans a column of at least one number; `line` says whether a straight line is worth a try.
 pub(super) fn plan(numbers: &[i64], line: bool, work: &mut Work) -> Plan {
+    if let Some(bits) = constant_step_bits(numbers) {
+        return Plan {
+            predictor: Predictor::Last,
+            layout: Layout::Constant,
+            reference: 0,
+            divisor: 1,
+            groups: Vec::new(),
+            bits,
+        };
+    }
     let divisor = common_divisor(numbers);
     let mut best = Plan {
         predictor: Predictor::None,
@@ -171,7 +206,7 @@ pub(super) fn plan(numbers: &[i64], line: bool, work: &mut Work) -> Plan {
                 && rest.iter().all(|one| one == first)
             {
                 layout = Layout::Constant;
-                bits = 8 * varint_size(super::bytes::fold(*first));
+                bits = 8 * varint_size(fold(*first));
             }
             bits += head_bits;
             if bits < best.bits {
@@ -191,6 +226,16 @@ pub(super) fn plan(numbers: &[i64], line: bool, work: &mut Work) -> Plan {
     }
     work.divided = divided;
     best
+}
+
+/// What a column takes whose numbers have one step between them; `None` for others.
+fn constant_step_bits(numbers: &[i64]) -> Option<u32> {
+    let step = numbers.get(1).map_or(0, |second| second.wrapping_sub(numbers[0]));
+    let is_constant = numbers
+        .windows(2)
+        .all(|pair| pair[1].wrapping_sub(pair[0]) == step);
+    let start = numbers[0].wrapping_sub(step);
+    is_constant.then(|| 8 + 8 * (varint_size(fold(start)) + varint_size(fold(step))))
 }
 
 /// The predictors worth a try.
@@ -215,7 +260,7 @@ fn candidates(numbers: &[i64], line: bool) -> impl Iterator<Item = Predictor> + 
 }
 
 fn bits_of(number: i64) -> u32 {
-    super::bytes::significant_bits(super::bytes::fold(number))
+    significant_bits(fold(number))
 }
 
 fn range(numbers: &[i64]) -> u64 {
@@ -382,7 +427,7 @@ pub(super) fn write(numbers: &[i64], plan: &Plan, work: &mut Work, out: &mut Vec
     }
 }
 
-/// Reads a column of `out.len()` numbers, at most [`MAX_SAMPLES`].
+/// Reads a column of `out.len()` numbers.
 pub(super) fn read(reader: &mut Reader, out: &mut [i64]) -> Result<()> {
     let head = Head::read(reader)?;
     read_body(&head, reader, out)
@@ -390,76 +435,159 @@ pub(super) fn read(reader: &mut Reader, out: &mut [i64]) -> Result<()> {
 
 /// Reads what follows a head.
 pub(super) fn read_body(head: &Head, reader: &mut Reader, out: &mut [i64]) -> Result<()> {
-    match head.layout {
-        Layout::Constant => out.fill(reader.signed()?),
-        Layout::Packed => read_groups(reader, out)?,
-        Layout::Sparse => read_sparse(head.predictor, reader, out)?,
-    }
-    match head.predictor {
-        Predictor::None => {}
-        Predictor::Last => {
-            let mut last = head.start;
-            for number in &mut *out {
-                last = last.wrapping_add(*number);
-                *number = last;
+    if head.layout == Layout::Sparse {
+        let bitmap = Bitmap::read(reader, out.len())?;
+        let news_start = out.len() - bitmap.set;
+        Groups::new(head, reader)?.read_all(&mut out[news_start..])?;
+        let before = match head.predictor {
+            Predictor::Last => {
+                add_up(head.start, &mut out[news_start..]);
+                head.start
+            }
+            Predictor::Trend => {
+                add_up(head.slope, &mut out[news_start..]);
+                head.slope
+            }
+            Predictor::None | Predictor::Line => 0,
+        };
+        bitmap.spread(before, out);
+        if head.predictor == Predictor::Trend {
+            add_up(head.start, out);
+        }
+    } else if head.layout == Layout::Constant && head.predictor == Predictor::Last {
+        fill_steps(head.start, reader.signed()?, out);
+    } else {
+        Groups::new(head, reader)?.read_all(out)?;
+        match head.predictor {
+            Predictor::None => {}
+            Predictor::Last => _ = add_up(head.start, out),
+            Predictor::Trend => _ = add_up_twice(head.start, head.slope, out),
+            Predictor::Line => {
+                for (index, number) in out.iter_mut().enumerate() {
+                    let on_line = head.start.wrapping_add(line_at(head.slope, index));
+                    *number = number.wrapping_add(on_line);
+                }
             }
         }
-        Predictor::Trend => {
-            let (mut last, mut step) = (head.start, head.slope);
-            for number in &mut *out {
-                step = step.wrapping_add(*number);
-                last = last.wrapping_add(step);
-                *number = last;
-            }
-        }
-        Predictor::Line => {
-            for (index, number) in out.iter_mut().enumerate() {
-                let on_line = head.start.wrapping_add(line_at(head.slope, index));
-                *number = number.wrapping_add(on_line);
-            }
-        }
     }
-    if head.divisor != 1 || head.reference != 0 {
-        for number in out {
-            *number = head.reference.wrapping_add(number.wrapping_mul(head.divisor));
-        }
-    }
+    head.undivide(out);
     Ok(())
 }
 
-fn read_groups(reader: &mut Reader, out: &mut [i64]) -> Result<()> {
-    let mut base = 0;
-    for numbers in out.chunks_mut(GROUP) {
-        let group = Group::read(reader, numbers.len(), base)?;
-        base = group.base;
-        group.read_into(numbers);
+/// Replaces steps by where they lead; returns where they end.
+#[inline]
+pub(super) fn add_up(start: i64, steps: &mut [i64]) -> i64 {
+    let mut last = start;
+    for step in steps {
+        last = last.wrapping_add(*step);
+        *step = last;
     }
-    Ok(())
+    last
 }
 
-fn read_sparse(predictor: Predictor, reader: &mut Reader, out: &mut [i64]) -> Result<()> {
-    let bitmap = reader.take(out.len().div_ceil(8))?;
-    let set: u32 = bitmap.iter().map(|byte| byte.count_ones()).sum();
-    let mut news = [0; MAX_SAMPLES];
-    let news = news
-        .get_mut(..set as usize)
-        .ok_or(Error::Corrupt { what: "bitmap" })?;
-    read_groups(reader, news)?;
-    let mut news = news.iter();
-    let mut last = 0;
-    let repeats = predictor == Predictor::None;
-    for (numbers, byte) in out.chunks_mut(8).zip(bitmap) {
-        for (bit, number) in numbers.iter_mut().enumerate() {
-            if byte >> bit & 1 != 0 {
-                last = news.next().copied().unwrap_or(0);
-                *number = last;
-            } else {
-                *number = if repeats { last } else { 0 };
+/// Replaces changes of a step by where the steps lead; returns where they end, and the last step.
+#[inline]
+pub(super) fn add_up_twice(start: i64, step: i64, changes: &mut [i64]) -> (i64, i64) {
+    let (mut last, mut step) = (start, step);
+    for change in changes {
+        step = step.wrapping_add(*change);
+        last = last.wrapping_add(step);
+        *change = last;
+    }
+    (last, step)
+}
+
+/// Fills `out` with the multiples of a step above a start, the first of them once.
+fn fill_steps(start: i64, step: i64, out: &mut [i64]) {
+    let mut last = start;
+    for number in out {
+        last = last.wrapping_add(step);
+        *number = last;
+    }
+}
+
+/// The groups of a body, one after the other.
+#[derive(Debug)]
+pub(super) struct Groups<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    base: i64,
+    /// A constant layout is groups that all look alike and take no bytes.
+    is_constant: bool,
+}
+
+impl<'r, 'a> Groups<'r, 'a> {
+    pub(super) fn new(head: &Head, reader: &'r mut Reader<'a>) -> Result<Self> {
+        let is_constant = head.layout == Layout::Constant;
+        let base = if is_constant { reader.signed()? } else { 0 };
+        Ok(Self {
+            reader,
+            base,
+            is_constant,
+        })
+    }
+
+    /// The next group, of `len` numbers.
+    #[inline]
+    pub(super) fn next(&mut self, len: usize) -> Result<Group<'a>> {
+        if self.is_constant {
+            return Ok(Group::constant(self.base));
+        }
+        let group = Group::read(self.reader, len, self.base)?;
+        self.base = group.base;
+        Ok(group)
+    }
+
+    fn read_all(&mut self, out: &mut [i64]) -> Result<()> {
+        for numbers in out.chunks_mut(GROUP) {
+            self.next(numbers.len())?.read_into(numbers);
+        }
+        Ok(())
+    }
+}
+
+/// Where a sparse layout has news.
+#[derive(Debug)]
+pub(super) struct Bitmap<'a> {
+    bytes: &'a [u8],
+    /// How many bits are set.
+    pub(super) set: usize,
+    /// How many are not before the first that is.
+    pub(super) leading: usize,
+}
+
+impl<'a> Bitmap<'a> {
+    pub(super) fn read(reader: &mut Reader<'a>, count: usize) -> Result<Self> {
+        let bytes = reader.take(count.div_ceil(8))?;
+        let set: u32 = bytes.iter().map(|byte| byte.count_ones()).sum();
+        let first = bytes.iter().position(|&byte| byte != 0);
+        let leading = first.map_or(count, |at| 8 * at + bytes[at].trailing_zeros() as usize);
+        let padding = bytes.last().map_or(0, |&last| match count % 8 {
+            0 => 0,
+            used => last >> used,
+        });
+        if padding != 0 {
+            return Err(Error::Corrupt { what: "bitmap" });
+        }
+        Ok(Self {
+            bytes,
+            set: set as usize,
+            leading,
+        })
+    }
+
+    /// Spreads the news at the end of `out` over all of it: each place gets the last news up to
+    /// it, or `before` where there was none.
+    #[inline]
+    pub(super) fn spread<T: Copy>(&self, before: T, out: &mut [T]) {
+        // One less than the next news: without a branch on the bits, which nobody could guess.
+        let mut at = (out.len() - self.set).wrapping_sub(1);
+        for index in 0..out.len() {
+            if index < self.leading {
+                out[index] = before;
+                continue;
             }
+            at = at.wrapping_add(usize::from(self.bytes[index / 8] >> (index % 8) & 1));
+            out[index] = out[at];
         }
     }
-    if news.next().is_some() {
-        return Err(Error::Corrupt { what: "bitmap" });
-    }
-    Ok(())
 }

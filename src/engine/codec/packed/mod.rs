@@ -17,7 +17,7 @@
 //! never reads bit by bit, and either column can be read without the other.
 
 mod bytes;
-mod fused;
+mod column;
 mod groups;
 mod image;
 mod integers;

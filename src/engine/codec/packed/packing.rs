@@ -16,8 +16,8 @@ use bitpacking::{BitPacker, BitPacker4x};
 
 /// Numbers in a full group.
 pub(super) const GROUP: usize = BitPacker4x::BLOCK_LEN;
-/// Greatest width that the lanes take.
-const LANE_BITS: u32 = 32;
+/// Greatest width that the lanes take, and [`unpack_words`].
+pub(super) const LANE_BITS: u32 = 32;
 /// Greatest width that [`unpack_sums`] takes: 128 numbers of 24 bits sum up to less than 2^31.
 pub(super) const SUM_BITS: u32 = 24;
 
@@ -44,8 +44,13 @@ pub(super) fn pack(numbers: &[u64], width: u32, out: &mut Vec<u8>) {
         let start = out.len();
         out.resize(start + packed_size(GROUP, width), 0);
         BitPacker4x::new().compress(&words, &mut out[start..], super::bytes::low_byte(width));
-        return;
+    } else {
+        pack_stream(numbers, width, out);
     }
+}
+
+/// Appends a plain stream of numbers, whatever their count, each less than 2^`width`.
+pub(super) fn pack_stream(numbers: &[u64], width: u32, out: &mut Vec<u8>) {
     let (mut pending, mut used) = (0_u128, 0);
     for &number in numbers {
         pending |= u128::from(number) << used;
@@ -77,7 +82,7 @@ pub(super) fn unpack(packed: &[u8], width: u32, numbers: &mut [u64]) {
     }
 }
 
-/// Fills `words`, at most [`GROUP`] of at most [`SUM_BITS`] bits, from `packed`.
+/// Fills `words`, at most [`GROUP`] of at most [`LANE_BITS`] bits, from `packed`.
 #[inline]
 pub(super) fn unpack_words(packed: &[u8], width: u32, words: &mut [u32]) {
     if width == 0 {
@@ -85,16 +90,13 @@ pub(super) fn unpack_words(packed: &[u8], width: u32, words: &mut [u32]) {
     } else if has_lanes(words.len(), width) {
         BitPacker4x::new().decompress(packed, words, super::bytes::low_byte(width));
     } else {
-        let mut numbers = [0; GROUP];
-        let len = words.len().min(GROUP);
-        unpack_stream(packed, width, &mut numbers[..len]);
-        for (word, number) in words.iter_mut().zip(numbers) {
-            *word = low_word(number);
+        for (index, word) in words.iter_mut().enumerate() {
+            *word = low_word(stream_at(packed, width, index));
         }
     }
 }
 
-/// As [`unpack_words`], each number with all before it added.
+/// As [`unpack_words`], of at most [`SUM_BITS`] bits, each with all before it added.
 #[inline]
 pub(super) fn unpack_sums(packed: &[u8], width: u32, sums: &mut [u32]) {
     if width > 0 && has_lanes(sums.len(), width) {
@@ -110,38 +112,45 @@ pub(super) fn unpack_sums(packed: &[u8], width: u32, sums: &mut [u32]) {
     }
 }
 
-/// Bytes of one load.
-const LOAD: usize = 16;
+/// Bytes of one load: a number of up to 57 bits and the bits before it in its first byte.
+const LOAD: usize = 8;
+/// Greatest width that one load serves.
+const LOAD_BITS: u32 = 57;
 
 fn unpack_stream(packed: &[u8], width: u32, numbers: &mut [u64]) {
-    let mask = u128::MAX >> (128 - width);
-    let mut position = 0;
-    for number in numbers {
-        let index = position / 8;
-        let word = match packed.get(index..).and_then(<[u8]>::first_chunk::<LOAD>) {
-            Some(chunk) => u128::from_le_bytes(*chunk),
-            None => load_end(packed, index),
-        };
-        *number = low_bits(word >> (position % 8) & mask);
-        position += width as usize;
+    for (index, number) in numbers.iter_mut().enumerate() {
+        *number = stream_at(packed, width, index);
     }
 }
 
-#[cold]
-#[inline(never)]
-fn load_end(packed: &[u8], index: usize) -> u128 {
-    let mut chunk = [0; LOAD];
-    let rest = packed.get(index..).unwrap_or_default();
-    for (to, &from) in chunk.iter_mut().zip(rest) {
-        *to = from;
-    }
-    u128::from_le_bytes(chunk)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the lower bits are meant")]
+/// The number at `index` of a plain stream of numbers of 0..=64 bits.
 #[inline]
-const fn low_bits(word: u128) -> u64 {
-    word as u64
+pub(super) fn stream_at(packed: &[u8], width: u32, index: usize) -> u64 {
+    let position = index * width as usize;
+    let (at, shift) = (position / 8, position % 8);
+    let mask = u64::MAX.checked_shr(64 - width).unwrap_or(0);
+    let low = load(packed, at) >> shift;
+    if width <= LOAD_BITS {
+        return low & mask;
+    }
+    // Two shifts, since `shift` may be 0 and a shift by 64 is none at all.
+    let high = load(packed, at + LOAD) << 1 << (63 - shift);
+    (low | high) & mask
+}
+
+#[inline]
+fn load(packed: &[u8], at: usize) -> u64 {
+    if let Some(chunk) = packed.get(at..).and_then(<[u8]>::first_chunk::<LOAD>) {
+        return u64::from_le_bytes(*chunk);
+    }
+    // Near the end: the last whole chunk, if there is one, shifted.
+    let missing = (at + LOAD).saturating_sub(packed.len());
+    if let Some(chunk) = packed.last_chunk::<LOAD>() {
+        let word = u64::from_le_bytes(*chunk);
+        return if missing < LOAD { word >> (8 * missing) } else { 0 };
+    }
+    let rest = packed.get(at..).unwrap_or_default().iter().rev();
+    rest.fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the lower bits are meant")]

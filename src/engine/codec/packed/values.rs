@@ -17,10 +17,9 @@
 //! small steps have small differences. It is tried where a sample repeats itself.
 
 use super::bytes::{Reader, low_byte};
-use super::image::{self, Image, Scale};
-use super::integers::{self, Head, Layout, Plan, Predictor};
-use super::scale;
-use super::{MAX_SAMPLES, Work, fused};
+use super::image::{self, Image, MAX_ENTRIES, Target};
+use super::integers::{self, Plan};
+use super::{Work, column, scale};
 use crate::engine::{Error, Result};
 
 const KIND_MASK: u8 = 3;
@@ -31,8 +30,6 @@ const BITS: u8 = 0;
 const DECIMAL: u8 = 1;
 const RATIO: u8 = 2;
 const DICTIONARY: u8 = 3;
-/// Most entries of a dictionary.
-const MAX_ENTRIES: usize = 256;
 /// Decimals of so many places may be ratios.
 const ENDLESS_PLACES: u8 = 5;
 /// Bits a value from which bit patterns are tried.
@@ -231,7 +228,7 @@ pub(super) fn write(values: &[f64], work: &mut Work, out: &mut Vec<u8>) {
     best.write(work, out);
 }
 
-/// Fills `values`, at most [`MAX_SAMPLES`], from the column.
+/// Fills `values` from their column.
 pub(super) fn read(reader: &mut Reader, values: &mut [f64]) -> Result<()> {
     let tag = reader.byte()?;
     if tag & KIND_MASK == DICTIONARY {
@@ -255,42 +252,21 @@ fn read_plain(tag: u8, reader: &mut Reader, values: &mut [f64]) -> Result<()> {
         },
         _ => return Err(Error::Corrupt { what: "image" }),
     };
-    let scale = Scale::of(image)?;
-    let head = Head::read(reader)?;
-    let in_steps = matches!(head.predictor, Predictor::None | Predictor::Last);
-    if let Image::Decimal { places } = image
-        && head.layout == Layout::Packed
-        && in_steps
-    {
-        fused::read(&head, places, reader, values)?;
-    } else {
-        let mut numbers = [0; MAX_SAMPLES];
-        let numbers = &mut numbers[..values.len()];
-        integers::read_body(&head, reader, numbers)?;
-        image::backward(scale.as_ref(), numbers, values);
-    }
+    column::read(&Target::of(image)?, reader, values)?;
     if tag & CORRECTED != 0 {
-        let mut corrections = [0; MAX_SAMPLES];
-        let corrections = &mut corrections[..values.len()];
-        integers::read(reader, corrections)?;
-        image::correct(values, corrections);
+        column::correct(reader, values)?;
     }
     Ok(())
 }
 
 fn read_dictionary(reader: &mut Reader, values: &mut [f64]) -> Result<()> {
-    let mut entries = [0.0; MAX_ENTRIES];
+    let mut entries = Box::new([0.0; MAX_ENTRIES]);
     let len = usize::from(reader.byte()?) + 1;
     let tag = reader.byte()?;
     read_plain(tag, reader, &mut entries[..len])?;
-    let mut indices = [0; MAX_SAMPLES];
-    let indices = &mut indices[..values.len()];
-    integers::read(reader, indices)?;
-    for (value, &index) in values.iter_mut().zip(&*indices) {
-        let index = usize::try_from(index).unwrap_or(usize::MAX);
-        *value = *entries[..len].get(index).ok_or(Error::Corrupt {
-            what: "index into a dictionary",
-        })?;
-    }
-    Ok(())
+    let target = Target::Entries {
+        values: entries,
+        len,
+    };
+    column::read(&target, reader, values)
 }
