@@ -1,4 +1,5 @@
-//! Speed and size of the Gorilla codec against crate `tsz`, on generated and recorded series.
+//! Speed and size of the codecs on generated and recorded series: Gorilla against crate `tsz`, and
+//! packed blocks against Gorilla.
 //!
 //! `cargo bench --bench codec`. Criterion reports the statistics of each pair; the table at the
 //! end is of our own timing, the best of several rounds, which on a busy machine is the steadiest
@@ -10,7 +11,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use redis_iot::engine::codec::{Columns, gorilla};
+use redis_iot::engine::codec::{Columns, gorilla, packed};
 use tsz::stream::{BufferedReader, BufferedWriter};
 use tsz::{DataPoint, Decode, Encode, StdDecoder, StdEncoder};
 
@@ -64,11 +65,23 @@ fn decode_tsz(block: &Block, out: &mut Columns) {
     }
 }
 
+fn encode_packed(times: &[i64], values: &[f64]) -> Block {
+    Block {
+        count: times.len(),
+        bytes: packed::encode(times, values, &mut packed::Scratch::default()).into_boxed_slice(),
+    }
+}
+
+fn decode_packed(block: &Block, out: &mut Columns) {
+    packed::decode(&block.bytes, block.count, out).unwrap();
+}
+
 type EncodeBlock = fn(&[i64], &[f64]) -> Block;
 type DecodeBlock = fn(&Block, &mut Columns);
-const CODECS: [(&str, EncodeBlock, DecodeBlock); 2] = [
-    ("ours", encode_ours, decode_ours),
+const CODECS: [(&str, EncodeBlock, DecodeBlock); 3] = [
+    ("gorilla", encode_ours, decode_ours),
     ("tsz", encode_tsz, decode_tsz),
+    ("packed", encode_packed, decode_packed),
 ];
 
 fn encode_all(recording: &Recording, encode: EncodeBlock) -> Vec<Block> {
@@ -117,48 +130,87 @@ fn best_of_rounds(mut work: impl FnMut()) -> Duration {
     (0..ROUNDS).map(timed).min().unwrap_or_default()
 }
 
-fn print_table(recordings: &[Recording]) {
-    println!("\nblocks of {BLOCK_SAMPLES}; best of {ROUNDS} rounds; ratios are tsz / ours");
+/// Figures side by side; ratios above 1 are in favour of `ours`.
+fn print_table(recordings: &[Recording], ours: usize, theirs: usize) {
+    let (ours, theirs) = (CODECS[ours], CODECS[theirs]);
     println!(
-        "{:<24}|{:^21}|{:^24}|{:^24}",
+        "\n{} and {}, blocks of {BLOCK_SAMPLES}; best of {ROUNDS} rounds; ratios are {} / {}",
+        ours.0, theirs.0, theirs.0, ours.0
+    );
+    println!(
+        "{:<24}|{:^23}|{:^24}|{:^24}",
         "", "bytes/sample", "encode ns/sample", "decode ns/sample"
     );
     println!(
-        "{:<24}|{:>6}{:>7}{:>8}|{:>7}{:>8}{:>9}|{:>7}{:>8}{:>9}",
-        "series", "ours", "tsz", "ratio", "ours", "tsz", "ratio", "ours", "tsz", "ratio"
+        "{:<24}|{:>7}{:>8}{:>8}|{:>7}{:>8}{:>9}|{:>7}{:>8}{:>9}",
+        "series", ours.0, theirs.0, "", ours.0, theirs.0, "", ours.0, theirs.0, ""
     );
     let mut logs = [0.0; 3];
     let mut rows = 0.0;
     for recording in recordings {
-        let [ours, tsz] = CODECS.map(|(_, encode, decode)| measure(recording, encode, decode));
+        let [ours, theirs] =
+            [ours, theirs].map(|(_, encode, decode)| measure(recording, encode, decode));
         let pairs = [
-            (ours.bytes, tsz.bytes),
-            (ours.encode_ns, tsz.encode_ns),
-            (ours.decode_ns, tsz.decode_ns),
+            (ours.bytes, theirs.bytes),
+            (ours.encode_ns, theirs.encode_ns),
+            (ours.decode_ns, theirs.decode_ns),
         ];
-        let ratios = pairs.map(|(ours, tsz)| tsz / ours);
+        let ratios = pairs.map(|(ours, theirs)| theirs / ours);
         for (log, ratio) in logs.iter_mut().zip(ratios) {
             *log += ratio.ln();
         }
         rows += 1.0;
         println!(
-            "{:<24}|{:>6.2}{:>7.2}{:>7.2}x|{:>7.2}{:>8.2}{:>8.2}x|{:>7.2}{:>8.2}{:>8.2}x",
+            "{:<24}|{:>7.2}{:>8.2}{:>7.2}x|{:>7.2}{:>8.2}{:>8.2}x|{:>7.2}{:>8.2}{:>8.2}x",
             recording.name,
             ours.bytes,
-            tsz.bytes,
+            theirs.bytes,
             ratios[0],
             ours.encode_ns,
-            tsz.encode_ns,
+            theirs.encode_ns,
             ratios[1],
             ours.decode_ns,
-            tsz.decode_ns,
+            theirs.decode_ns,
             ratios[2],
         );
     }
     let [bytes, encode, decode] = logs.map(|log: f64| (log / rows).exp());
     println!(
-        "{:<24}|{bytes:>20.2}x|{encode:>23.2}x|{decode:>23.2}x",
+        "{:<24}|{bytes:>22.2}x|{encode:>23.2}x|{decode:>23.2}x",
         "geometric mean"
+    );
+}
+
+/// How many samples a second of two decimals at a fixed step are decoded and summed: values alone,
+/// as an aggregation over whole blocks reads them.
+fn print_scan() {
+    let mut random = series_data::SplitMix64::new(1);
+    let mut hundredths = 2_150;
+    let values: Vec<f64> = (0..BLOCK_SAMPLES * 64)
+        .map(|_| {
+            hundredths += i32::try_from(random.jitter(4)).unwrap();
+            f64::from(hundredths) / 100.0
+        })
+        .collect();
+    let times: Vec<i64> = (0..).step_by(10_000).take(values.len()).collect();
+    let recording = Recording {
+        name: "two decimals".to_owned(),
+        times,
+        values,
+    };
+    let blocks = encode_all(&recording, encode_packed);
+    let mut out = Vec::new();
+    let time = best_of_rounds(|| {
+        for block in &blocks {
+            out.clear();
+            packed::decode_values(&block.bytes, block.count, &mut out).unwrap();
+            black_box(out.iter().sum::<f64>());
+        }
+    });
+    let samples = u32::try_from(recording.times.len()).map_or(f64::NAN, f64::from);
+    println!(
+        "\npacked, two decimals every 10 s: {:.0} M samples/s decoded and summed",
+        samples / time.as_secs_f64() / 1e6
     );
 }
 
@@ -203,5 +255,7 @@ fn main() {
     bench_all(&mut criterion, &recordings);
     criterion.final_summary();
     println!("\nseries: {generated} generated, {source}");
-    print_table(&recordings);
+    print_table(&recordings, 0, 1);
+    print_table(&recordings, 2, 0);
+    print_scan();
 }

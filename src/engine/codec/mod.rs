@@ -14,7 +14,8 @@
 //! ```
 //!
 //! A block holds no count and no checksum: whoever stores it knows how many samples it pushed.
-//! [`raw`] is the other block, uncompressed, for values that XOR cannot help.
+//! [`raw`] is uncompressed. [`packed`] is the smallest and the fastest to read: what a sealed block
+//! becomes, since it takes all samples at once, where Gorilla takes them as they come.
 //!
 //! All forms are lossless for any bit pattern: NaN payloads, -0.0 and every `i64` included.
 //! Decoders take hostile bytes: they return [`Error::Corrupt`](crate::engine::Error::Corrupt),
@@ -22,6 +23,7 @@
 
 pub mod bits;
 pub mod gorilla;
+pub mod packed;
 pub mod raw;
 pub mod timestamps;
 

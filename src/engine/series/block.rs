@@ -14,7 +14,7 @@
 //! out, as aggregators do; `last` is the last value, NaN or not.
 
 use crate::engine::aggregate::Sum;
-use crate::engine::codec::{Columns, gorilla, raw};
+use crate::engine::codec::{Columns, gorilla, packed, raw};
 use crate::engine::{Error, Result, Sample, Timestamp};
 
 /// Samples at which a block is sealed. Larger blocks save little memory and make a late sample
@@ -34,12 +34,14 @@ pub enum Form {
     Gorilla = 1,
     /// [`raw`].
     Raw = 2,
+    /// [`packed`].
+    Packed = 3,
 }
 
 impl Form {
     /// Every form, found by its stored number.
     pub fn by_number(number: u8) -> Option<Self> {
-        [Self::Gorilla, Self::Raw]
+        [Self::Gorilla, Self::Raw, Self::Packed]
             .into_iter()
             .find(|&form| form as u8 == number)
     }
@@ -78,19 +80,33 @@ pub(super) fn encode_all(columns: &Columns, form: Form) -> impl Iterator<Item = 
 }
 
 impl Block {
-    /// Encodes samples whose times rise strictly: at least one, at most [`SPLIT_SAMPLES`].
+    /// Encodes samples whose times rise strictly: at least one, at most [`SPLIT_SAMPLES`]. Where
+    /// packing is asked for and a Gorilla stream is smaller, it is that.
     pub fn encode(times: &[i64], values: &[f64], form: Form) -> Self {
-        let bytes = match form {
-            Form::Raw => raw::encode(times, values),
-            Form::Gorilla => {
-                let mut encoder = gorilla::Encoder::new();
-                for (&time_ms, &value) in times.iter().zip(values) {
-                    encoder.push(time_ms, value);
-                }
-                encoder.finish()
+        if form == Form::Raw {
+            return Self::of(times, values, form, &raw::encode(times, values));
+        }
+        let mut encoder = gorilla::Encoder::new();
+        for (&time_ms, &value) in times.iter().zip(values) {
+            encoder.push(time_ms, value);
+        }
+        Self::smallest(times, values, form, encoder)
+    }
+
+    /// As [`Block::encode`], of samples that a Gorilla encoder already has.
+    pub(super) fn smallest(
+        times: &[i64],
+        values: &[f64],
+        form: Form,
+        encoder: gorilla::Encoder,
+    ) -> Self {
+        if form == Form::Packed {
+            let packed = packed::encode(times, values, &mut packed::Scratch::default());
+            if packed.len() <= encoder.size_bytes() {
+                return Self::of(times, values, form, &packed);
             }
-        };
-        Self::of(times, values, form, &bytes)
+        }
+        Self::of(times, values, Form::Gorilla, &encoder.finish())
     }
 
     /// The block whose samples are already encoded as `bytes`.
@@ -162,6 +178,7 @@ impl Block {
         let value = match self.form {
             Form::Gorilla => gorilla::first_value(self.bytes())?,
             Form::Raw => raw::first_value(self.bytes(), self.len())?,
+            Form::Packed => packed::first_value(self.bytes())?,
         };
         Some(Sample::new(self.first_ms, value))
     }
@@ -218,6 +235,7 @@ fn decode(form: Form, count: usize, bytes: &[u8], out: &mut Columns) -> Result<(
     match form {
         Form::Gorilla => gorilla::decode(bytes, count, out),
         Form::Raw => raw::decode(bytes, count, out),
+        Form::Packed => packed::decode(bytes, count, out),
     }
 }
 

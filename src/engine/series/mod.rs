@@ -221,8 +221,8 @@ impl Series {
                     .expect("BUG: an open block decodes");
                 let Columns { times, values } = &columns;
                 let block = match form {
-                    Form::Gorilla => Block::of(times, values, form, &encoder.finish()),
                     Form::Raw => Block::encode(times, values, form),
+                    Form::Gorilla | Form::Packed => Block::smallest(times, values, form, encoder),
                 };
                 self.make_room();
                 self.sealed.push_back(block);
@@ -239,7 +239,8 @@ impl Series {
 
     fn form(&self) -> Form {
         match self.options.encoding {
-            Encoding::Compressed | Encoding::Gorilla => Form::Gorilla,
+            Encoding::Compressed => Form::Packed,
+            Encoding::Gorilla => Form::Gorilla,
             Encoding::Uncompressed => Form::Raw,
         }
     }

@@ -1,0 +1,292 @@
+//! Groups of 128 numbers: a base, a width, and patches for the few that stand out.
+//!
+//! ```text
+//! | width: 7 bits, patched: 1 | base, folded difference to the one before, varint |
+//! | patches - 1  u8 | high width u8 | positions: u8 each | highs: plain stream |      if patched
+//! | low parts: packed, width bits each |
+//!
+//! number = base + low + (high << width)          high = 0 without a patch; folded, so of any sign
+//!
+//!        |<--- 2^width --->|
+//!  ------[=================]-------------------------o------------->     o: patched, high = 2
+//!       base
+//! ```
+//!
+//! One spike would otherwise widen a whole block. Where the window lies is found from two
+//! histograms of bit lengths, above the least number and around a median of a few, so that no
+//! candidate needs to be encoded to be priced. (`PFOR` of Zukowski et al., ICDE 2006, with patches
+//! on both sides.)
+
+use super::bytes::{Reader, fold, low_byte, put_signed, significant_bits, unfold, varint_size};
+use super::packing::{
+    GROUP, LANE_BITS, pack, pack_stream, packed_size, stream_at, unpack, unpack_words,
+};
+use crate::engine::{Error, Result};
+
+/// Bits of a patch's position.
+const POSITION_BITS: u32 = 8;
+/// Bits of the number of patches and of their width.
+const PATCH_HEAD_BITS: u32 = 16;
+/// Says in the first byte that there are patches.
+const PATCHED: u8 = 0x80;
+/// A range of so few bits is not worth a patch.
+const PLAIN_BITS: u32 = 2;
+
+/// How a group will be written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Plan {
+    base: i64,
+    width: u32,
+    /// What the group will take, but for its base.
+    bits: u32,
+}
+
+/// Counts numbers by their significant bits.
+type Histogram = [u16; 65];
+
+fn histogram(numbers: impl Iterator<Item = u64>) -> Histogram {
+    // Two, so that equal neighbours do not wait for each other.
+    let mut counts = [[0; 65]; 2];
+    for (index, number) in numbers.enumerate() {
+        counts[index % 2][significant_bits(number) as usize] += 1;
+    }
+    let [mut total, odd] = counts;
+    for (total, odd) in total.iter_mut().zip(odd) {
+        *total += odd;
+    }
+    total
+}
+
+/// The cheapest width and its price, where numbers of more bits become patches.
+fn cheapest_width(counts: &Histogram, len: u32) -> (u32, u32) {
+    let widest = (0..=64).rev().find(|&bits| counts[bits as usize] > 0);
+    let widest = widest.unwrap_or(0);
+    let (mut best_width, mut best_bits) = (widest, len * widest);
+    let mut outside = 0;
+    for width in (0..widest).rev() {
+        outside += u32::from(counts[width as usize + 1]);
+        let patch_bits = POSITION_BITS + widest - width;
+        let bits = len * width + PATCH_HEAD_BITS + outside * patch_bits;
+        if bits < best_bits {
+            (best_width, best_bits) = (width, bits);
+        }
+        if outside * 2 > len {
+            break;
+        }
+    }
+    (best_width, best_bits)
+}
+
+/// A number in the middle of nine of them.
+pub(super) fn middle(numbers: &[i64]) -> i64 {
+    let mut picked = [0; 9];
+    for (index, pick) in picked.iter_mut().enumerate() {
+        *pick = numbers[(2 * index + 1) * numbers.len() / 18];
+    }
+    picked.sort_unstable();
+    picked[4]
+}
+
+/// Plans a group of 1 to 128 numbers.
+pub(super) fn plan(numbers: &[i64]) -> Plan {
+    let len = u32::from(low_byte(u32::try_from(numbers.len()).unwrap_or(0)));
+    let (mut min, mut max) = (numbers[0], numbers[0]);
+    for &number in numbers {
+        min = min.min(number);
+        max = max.max(number);
+    }
+    let range_bits = significant_bits(max.wrapping_sub(min).cast_unsigned());
+    let head_bits = 8;
+    let mut best = Plan {
+        base: min,
+        width: range_bits,
+        bits: head_bits + len * range_bits,
+    };
+    if range_bits <= PLAIN_BITS {
+        return best;
+    }
+    let center = middle(numbers);
+    let above = max.wrapping_sub(center).cast_unsigned();
+    let below = center.wrapping_sub(min).cast_unsigned();
+    // A window above the least, where there is little below the middle; else one around it.
+    if below < above / 4 {
+        let offsets = numbers
+            .iter()
+            .map(|&number| number.wrapping_sub(min).cast_unsigned());
+        let (width, bits) = cheapest_width(&histogram(offsets), len);
+        if head_bits + bits < best.bits {
+            best = Plan {
+                base: min,
+                width,
+                bits: head_bits + bits,
+            };
+        }
+        return best;
+    }
+    let offsets = numbers
+        .iter()
+        .map(|&number| fold(number.wrapping_sub(center)));
+    let (width, bits) = cheapest_width(&histogram(offsets), len);
+    if head_bits + bits < best.bits {
+        let half = (1_u64 << width.min(63) >> 1).cast_signed();
+        best = Plan {
+            base: center.wrapping_sub(half),
+            width,
+            bits: head_bits + bits,
+        };
+    }
+    best
+}
+
+/// Plans groups one after the other; returns the price of all in bits.
+pub(super) fn plan_all(numbers: &[i64], plans: &mut Vec<Plan>) -> u32 {
+    plans.clear();
+    let (mut bits, mut base) = (0, 0_i64);
+    for group in numbers.chunks(GROUP) {
+        let plan = plan(group);
+        bits += plan.bits + 8 * varint_size(fold(plan.base.wrapping_sub(base)));
+        base = plan.base;
+        plans.push(plan);
+    }
+    bits
+}
+
+/// Writes groups by their plans.
+pub(super) fn write_all(numbers: &[i64], plans: &[Plan], out: &mut Vec<u8>) {
+    let mut base = 0_i64;
+    for (group, plan) in numbers.chunks(GROUP).zip(plans) {
+        write(group, *plan, base, out);
+        base = plan.base;
+    }
+}
+
+fn write(numbers: &[i64], plan: Plan, base_before: i64, out: &mut Vec<u8>) {
+    let Plan { base, width, .. } = plan;
+    let mask = u64::MAX.checked_shr(64 - width).unwrap_or(0);
+    let (mut lows, mut highs, mut positions) = ([0; GROUP], [0; GROUP], [0; GROUP]);
+    let (mut patch_count, mut high_bits) = (0, 0);
+    for (index, (&number, low)) in numbers.iter().zip(&mut lows).enumerate() {
+        let offset = number.wrapping_sub(base);
+        *low = offset.cast_unsigned() & mask;
+        let high = fold(offset.checked_shr(width).unwrap_or(0));
+        if width < 64 && high != 0 {
+            high_bits |= high;
+            highs[patch_count] = high;
+            positions[patch_count] = low_byte(u32::try_from(index).unwrap_or(0));
+            patch_count += 1;
+        }
+    }
+    let patched = if patch_count > 0 { PATCHED } else { 0 };
+    out.push(low_byte(width) | patched);
+    put_signed(out, base.wrapping_sub(base_before));
+    if patch_count > 0 {
+        let high_width = significant_bits(high_bits);
+        out.push(low_byte(u32::try_from(patch_count - 1).unwrap_or(0)));
+        out.push(low_byte(high_width));
+        out.extend_from_slice(&positions[..patch_count]);
+        pack_stream(&highs[..patch_count], high_width, out);
+    }
+    pack(&lows[..numbers.len()], width, out);
+}
+
+/// A group as it stands in a block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Group<'a> {
+    /// What all numbers have at least, patches aside.
+    pub(super) base: i64,
+    /// Bits of a low part.
+    pub(super) width: u32,
+    /// The low parts.
+    pub(super) packed: &'a [u8],
+    /// Rising, each less than the length of the group.
+    pub(super) positions: &'a [u8],
+    high_width: u32,
+    highs: &'a [u8],
+}
+
+impl<'a> Group<'a> {
+    /// A group of one number, as often as wanted, that takes no bytes.
+    pub(super) const fn constant(base: i64) -> Self {
+        Self {
+            base,
+            width: 0,
+            packed: &[],
+            positions: &[],
+            high_width: 0,
+            highs: &[],
+        }
+    }
+
+    /// Reads a group of `len` numbers, 1..=128, that follows one with the base `base_before`.
+    pub(super) fn read(reader: &mut Reader<'a>, len: usize, base_before: i64) -> Result<Self> {
+        let head = reader.byte()?;
+        let width = u32::from(head & !PATCHED);
+        let base = base_before.wrapping_add(reader.signed()?);
+        let (mut positions, mut highs, mut high_width) =
+            (<&[u8]>::default(), <&[u8]>::default(), 0);
+        if head & PATCHED != 0 {
+            let patch_count = usize::from(reader.byte()?) + 1;
+            high_width = u32::from(reader.byte()?);
+            if patch_count > len || high_width > 64 || width >= 64 {
+                return Err(Error::Corrupt { what: "patches" });
+            }
+            positions = reader.take(patch_count)?;
+            highs = reader.take(packed_size(patch_count, high_width))?;
+            let rising = positions.is_sorted_by(|one, next| one < next);
+            if !rising
+                || positions
+                    .last()
+                    .is_some_and(|&last| usize::from(last) >= len)
+            {
+                return Err(Error::Corrupt {
+                    what: "positions of patches",
+                });
+            }
+        }
+        if width > 64 {
+            return Err(Error::Corrupt { what: "bit width" });
+        }
+        let packed = reader.take(packed_size(len, width))?;
+        Ok(Self {
+            base,
+            width,
+            packed,
+            positions,
+            high_width,
+            highs,
+        })
+    }
+
+    /// What the patches add, by position.
+    #[inline]
+    pub(super) fn patches(&self) -> impl Iterator<Item = (usize, i64)> {
+        self.positions.iter().enumerate().map(|(index, &position)| {
+            let high = stream_at(self.highs, self.high_width, index);
+            (usize::from(position), unfold(high) << self.width)
+        })
+    }
+
+    /// Fills `out`, which has the length of the group.
+    pub(super) fn read_into(&self, out: &mut [i64]) {
+        if self.width == 0 {
+            out.fill(self.base);
+        } else if self.width <= LANE_BITS {
+            let mut words = [0; GROUP];
+            let words = &mut words[..out.len()];
+            unpack_words(self.packed, self.width, words);
+            for (number, &word) in out.iter_mut().zip(&*words) {
+                *number = self.base.wrapping_add(i64::from(word));
+            }
+        } else {
+            let mut lows = [0; GROUP];
+            let lows = &mut lows[..out.len()];
+            unpack(self.packed, self.width, lows);
+            for (number, &low) in out.iter_mut().zip(&*lows) {
+                *number = self.base.wrapping_add(low.cast_signed());
+            }
+        }
+        for (position, high) in self.patches() {
+            out[position] = out[position].wrapping_add(high);
+        }
+    }
+}
