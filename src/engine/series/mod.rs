@@ -15,7 +15,7 @@
 //! - no sealed block lies wholly before the retention window.
 //!
 //! Appending is O(1) amortised. A late sample re-encodes the one block it falls into, and at the end
-//! of the series, where late samples mostly fall, not even that ([`late`]).
+//! of the series, where late samples mostly fall, not even that (see `late`).
 
 pub mod block;
 mod cursor;
