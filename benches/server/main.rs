@@ -40,12 +40,13 @@ struct Bench {
 
 impl Bench {
     fn run(mut self) {
-        let parts: [Part; 6] = [
+        let parts: [Part; 7] = [
             ("writes", writes),
             ("bulk", bulk),
             ("late", late),
             ("small-reads", small_reads),
             ("big-reads", big_reads),
+            ("others", others),
             ("memory", memory),
         ];
         // Cargo adds `--bench` of its own.
@@ -255,6 +256,14 @@ fn late(bench: &mut Bench) {
         "10 % of ADD up to 10 min late",
         bench.compare(add("o", 0), add("l", 10)),
     );
+    for series in 0..100 {
+        let create = format!("IOT.CREATE e{series} RETENTION 600000");
+        bench.client.call(&words(&create));
+    }
+    row(
+        "IOT.ADD where retention drops as much as comes",
+        bench.compare(add("u", 0), add("e", 0)),
+    );
     let overwrite = single(64, OPERATIONS, |n| {
         format!("IOT.INCRBY o{} 1 TIMESTAMP {}", n % 100, i64::MAX)
     });
@@ -318,12 +327,15 @@ fn lines(reply_lines: usize, request: impl Fn(usize) -> String + 'static) -> Loa
     })
 }
 
-fn big_reads(bench: &mut Bench) {
+/// Adds samples of one second to the series `big`, numbered from `first` on.
+fn fill_big(bench: &mut Bench, first: usize, count: usize) {
     const CALL: usize = 100_000;
-    for call in 0..100 {
-        let blob: Vec<u8> = (call * CALL..(call + 1) * CALL)
+    // As many as `reading` has.
+    let readings: Vec<f64> = (0..37).map(|n| reading(n).parse().unwrap()).collect();
+    for start in (first..first + count).step_by(CALL) {
+        let blob: Vec<u8> = (start..start + CALL)
             .flat_map(|number| {
-                let value: f64 = reading(number).parse().unwrap();
+                let value = readings[number % readings.len()];
                 let time = START_MS + i64::try_from(number).unwrap() * 1000;
                 [time.to_le_bytes(), value.to_le_bytes()].concat()
             })
@@ -332,6 +344,52 @@ fn big_reads(bench: &mut Bench) {
             .client
             .call(&[b"IOT.ADDBULK", &b"big"[..], b"PACKED", &blob]);
     }
+}
+
+/// How long other clients wait while one of them asks for a hundred million samples.
+fn others(bench: &mut Bench) {
+    const SAMPLES: usize = 100_000_000;
+    fill_big(bench, 0, SAMPLES);
+    bench.client.call(&["SET", "key", "value"]);
+    println!(
+        "\n{:<60} {:>9} {:>9} {:>9}",
+        "GET of one client while another aggregates 100 M samples", "p50 ms", "p99 ms", "max ms"
+    );
+    let port = bench.server.port();
+    for (what, line) in [
+        ("nobody asks", "PING"),
+        (
+            "avg, max a minute",
+            "IOT.RANGE big - + AGGREGATION avg,max 60000",
+        ),
+        (
+            "std.p an hour",
+            "IOT.RANGE big - + AGGREGATION std.p 3600000",
+        ),
+    ] {
+        let query = std::thread::spawn(move || load::time_one(port, &words(line)).0);
+        let mut waits = Vec::new();
+        while !query.is_finished() || waits.len() < 2_000 {
+            let start = std::time::Instant::now();
+            bench.client.call(&["GET", "key"]);
+            waits.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+        let took_s = query.join().unwrap().as_secs_f64();
+        waits.sort_by(f64::total_cmp);
+        let at = |percent: usize| waits[(waits.len() - 1) * percent / 100];
+        println!(
+            "{:<60} {:>9.3} {:>9.3} {:>9.3}",
+            format!("{what} ({took_s:.2} s)"),
+            at(50),
+            at(99),
+            at(100)
+        );
+    }
+    bench.flush();
+}
+
+fn big_reads(bench: &mut Bench) {
+    fill_big(bench, 0, 10_000_000);
     let element = format!("{START_MS}:{}", reading(1));
     let elements: Vec<String> = (0..10_000).map(|_| element.clone()).collect();
     for _ in 0..100 {
@@ -424,6 +482,43 @@ fn memory(bench: &mut Bench) {
         12,
         usage(bench, "small")
     );
+    many_small(bench);
+}
+
+/// What quiet series cost the whole server: keys, tables and all.
+fn many_small(bench: &mut Bench) {
+    const SERIES: usize = 100_000;
+    let used = |bench: &mut Bench| {
+        let info = bench.client.text("INFO memory");
+        let line = info
+            .lines()
+            .find_map(|line| line.strip_prefix("used_memory:"));
+        line.unwrap().parse::<f64>().unwrap()
+    };
+    bench.flush();
+    let before = used(bench);
+    let mut fill: Load<'_> = Box::new(|_, client| {
+        let series = (0..SERIES / CLIENTS).map(|at| at * CLIENTS + client);
+        Batch::pipeline(
+            64,
+            series.flat_map(|number| {
+                let add = (0..12).map(move |sample| {
+                    let time = time_ms(number + sample * 1_000);
+                    let value = reading(number + sample);
+                    let labels = "LABELS site berlin room 12 type temp";
+                    words(&format!("IOT.ADD sensor:{number} {time} {value} {labels}"))
+                });
+                add.collect::<Vec<_>>()
+            }),
+        )
+    });
+    bench.measure(&mut fill, 0);
+    let each = (used(bench) - before) / f64::from(u32::try_from(SERIES).unwrap());
+    println!(
+        "{:<46} {SERIES:>12} {each:>14.0}",
+        "the same, many: server memory a series, with key"
+    );
+    bench.flush();
 }
 
 fn bytes_per_sample(bench: &mut Bench, recording: &Recording) -> f64 {
