@@ -47,16 +47,19 @@ impl<'a> Bitmap<'a> {
             out[index] = out[at];
         }
         // Eight at once, without a branch on the bits, which nobody could guess.
-        let mut index = aligned;
-        while index + 8 <= out.len() && at + 9 <= out.len() {
-            let window = &out[at..at + 9];
+        let whole = aligned + (out.len() - aligned) / 8 * 8;
+        let end = out.len() - 1;
+        for index in (aligned..whole).step_by(8) {
             let counts = running_counts(self.bytes[index / 8]);
-            let next = counts.map(|count| window[usize::from(count)]);
+            let mut next = [before; 8];
+            for (place, count) in next.iter_mut().zip(counts) {
+                // Never beyond the end; said for the compiler.
+                *place = out[(at + usize::from(count)).min(end)];
+            }
             at += usize::from(counts[7]);
             out[index..index + 8].copy_from_slice(&next);
-            index += 8;
         }
-        for index in index..out.len() {
+        for index in whole..out.len() {
             at += usize::from(self.bytes[index / 8] >> (index % 8) & 1);
             out[index] = out[at];
         }

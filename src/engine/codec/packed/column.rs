@@ -1,31 +1,29 @@
 //! Columns of integers read straight into values, group by group.
 //!
-//! The frequent case is one pass: decimals without a predictor or from the last. Sums of low parts
-//! come out of the SIMD unpacking as 32-bit integers. What they lack is a straight line, since
-//! every step has the base of its group:
+//! Nearly always, the low parts and patches of a group are small enough to be added up in 32 bits;
+//! without patches, the SIMD unpacking does that at once. What these *offsets* lack is a straight
+//! line, since every step has the base of its group:
 //!
 //! ```text
-//! x[i] = x[before] + base * (i + 1) + low[0] + .. + low[i]         + patches up to i
-//!        '---- line -----------------'  '--- sums[i] -----'
+//! x[i] = x[before] + base * (i + 1) + low[0] + patch[0] + .. + low[i] + patch[i]
+//!        '---- line -----------------'  '--- offset[i] ----------------------'
 //! v[i] = (reference + divisor * x[i]) / 10^places
 //! ```
 //!
-//! Between two patches the line is straight. Where everything stays below 2^29, which is nearly
-//! always, 32-bit integers do, and a reciprocal in place of the division.
+//! Where the values of a group stay below 2^29 as well, all of that is done in 32-bit integers, four
+//! at a time, with a reciprocal in place of the division. Other groups take the long way in 64 bits.
 //!
 //! A sparse layout needs no buffer: what is stored goes to the end of the output, and is spread
 //! from there over all of it, front to back. No place is overwritten before it was read, because
 //! the gap between the two is the number of zeros that are still to come.
 
-use std::ops::Range;
-
 use super::MAX_SAMPLES;
 use super::bitmap::Bitmap;
 use super::bytes::Reader;
 use super::groups::Group;
-use super::image::{Decimal, Target};
+use super::image::{Decimal, Reciprocal, Target};
 use super::integers::{self, Groups, Head, Layout, Predictor};
-use super::packing::{GROUP, SUM_BITS, unpack_sums, unpack_words};
+use super::packing::GROUP;
 use crate::engine::{Error, Result};
 
 /// Fills `values` from a column, as `target` understands its integers.
@@ -48,7 +46,7 @@ pub(super) fn read(target: &Target, reader: &mut Reader, values: &mut [f64]) -> 
         let mut numbers = [0; MAX_SAMPLES];
         let numbers = &mut numbers[..values.len()];
         integers::read_body(&head, reader, numbers)?;
-        return target.convert(numbers, values);
+        return target.convert(numbers.iter().copied(), values);
     }
     let bitmap = Bitmap::read(reader, values.len())?;
     let news_start = values.len() - bitmap.set;
@@ -56,7 +54,7 @@ pub(super) fn read(target: &Target, reader: &mut Reader, values: &mut [f64]) -> 
     column.read_groups(&mut groups, &mut values[news_start..])?;
     let mut before = [0.0];
     if bitmap.leading > 0 {
-        target.convert(&[head.undivided(head.start)], &mut before)?;
+        target.convert([head.undivided(head.start)].into_iter(), &mut before)?;
     }
     bitmap.spread(before[0], values);
     Ok(())
@@ -103,65 +101,143 @@ fn shift(value: &mut f64, correction: i64) {
 /// A column and how far it was read.
 struct Column<'a> {
     head: &'a Head,
-    target: &'a Target,
+    target: &'a Target<'a>,
     last: i64,
     step: i64,
 }
 
-/// Numbers on a line, and what is added to each: `start + step * (i + 1) + divisor * added[i]`.
+/// Numbers of a group: `start + step * (i + 1) + divisor * offsets[i]`.
 struct Line<'a> {
     start: i64,
     step: i64,
     divisor: i64,
-    added: &'a [u32],
+    /// Two's complement.
+    offsets: &'a [u32],
+    /// No offset is greater in magnitude.
+    reach: u64,
 }
 
+/// Greatest sum of the magnitudes of offsets and their patches.
+const REACH_BITS: u32 = 30;
+
 impl Line<'_> {
-    /// The line in 32 bits: start, step, divisor. `None` where a number, or part of one, may not
-    /// be served by a reciprocal; `most` is the greatest of what is added.
+    /// Start, step and divisor in 32 bits. `None` where a number, or part of one, may not be
+    /// served by a reciprocal.
     #[inline]
-    fn small(&self, most: u32) -> Option<(i32, i32, i32)> {
-        let len = self.added.len() as u64;
+    fn small(&self) -> Option<(i32, i32, i32)> {
         let furthest = self
             .start
             .unsigned_abs()
-            .saturating_add(self.step.unsigned_abs().saturating_mul(len))
-            .saturating_add(self.divisor.unsigned_abs().saturating_mul(u64::from(most)));
+            .saturating_add(self.step.unsigned_abs().saturating_mul(GROUP as u64))
+            .saturating_add(self.divisor.unsigned_abs().saturating_mul(self.reach));
         if furthest >> Decimal::SMALL_BITS != 0 {
             return None;
         }
         let small = |number: i64| i32::try_from(number).ok();
         Some((small(self.start)?, small(self.step)?, small(self.divisor)?))
     }
+
+    /// The values of the numbers, where a reciprocal and 32 bits serve; whether they do.
+    #[inline]
+    fn draw(&self, reciprocal: Reciprocal, out: &mut [f64]) -> bool {
+        let Some((start, step, divisor)) = self.small() else {
+            return false;
+        };
+        let mut at = start;
+        let pairs = out.iter_mut().zip(self.offsets);
+        if divisor == 1 {
+            for (value, &offset) in pairs {
+                at = at.wrapping_add(step);
+                *value = reciprocal.times(f64::from(at.wrapping_add(offset.cast_signed())));
+            }
+        } else {
+            for (value, &offset) in pairs {
+                at = at.wrapping_add(step);
+                let offset = offset.cast_signed().wrapping_mul(divisor);
+                *value = reciprocal.times(f64::from(at.wrapping_add(offset)));
+            }
+        }
+        true
+    }
 }
 
 impl Column<'_> {
     fn read_groups(&mut self, groups: &mut Groups, values: &mut [f64]) -> Result<()> {
-        let (mut words, mut numbers) = ([0; GROUP], [0; GROUP]);
+        let mut offsets = [0; GROUP];
         for out in values.chunks_mut(GROUP) {
             let group = groups.next(out.len())?;
-            match (self.target, self.head.predictor) {
-                (Target::Decimal(decimal), Predictor::Last) if group.width <= SUM_BITS => {
-                    self.read_steps(decimal, &group, &mut words[..out.len()], out);
-                }
-                (Target::Decimal(decimal), Predictor::None) if group.width <= SUM_BITS => {
-                    self.read_levels(decimal, &group, &mut words[..out.len()], out);
-                }
-                _ => {
-                    let numbers = &mut numbers[..out.len()];
-                    group.read_into(numbers);
-                    self.predict(numbers)?;
-                    self.head.undivide(numbers);
-                    self.target.convert(numbers, out)?;
-                }
+            if !self.read_narrow(&group, &mut offsets[..out.len()], out)? {
+                self.read_wide(&group, out)?;
             }
         }
         Ok(())
     }
 
-    /// Makes numbers of what was left over.
+    /// Reads a group in 32 bits; returns whether that was possible.
     #[inline]
-    fn predict(&mut self, numbers: &mut [i64]) -> Result<()> {
+    fn read_narrow(&mut self, group: &Group, offsets: &mut [u32], out: &mut [f64]) -> Result<bool> {
+        let reach = group.reach();
+        if reach >> REACH_BITS != 0 {
+            return Ok(false);
+        }
+        let (start, step) = match self.head.predictor {
+            Predictor::None => {
+                group.read_offsets(offsets);
+                (group.base, 0)
+            }
+            Predictor::Last => {
+                group.read_sums(offsets);
+                let start = self.last;
+                let steps = i64::try_from(out.len()).unwrap_or(0);
+                let sum = offsets
+                    .last()
+                    .map_or(0, |last| i64::from(last.cast_signed()));
+                let way = group.base.wrapping_mul(steps).wrapping_add(sum);
+                self.last = start.wrapping_add(way);
+                (start, group.base)
+            }
+            Predictor::Trend | Predictor::Line => return Ok(false),
+        };
+        let line = Line {
+            start: self.head.undivided(start),
+            step: self.head.divisor.wrapping_mul(step),
+            divisor: self.head.divisor,
+            offsets,
+            reach,
+        };
+        if let Target::Decimal(Decimal {
+            reciprocal: Some(reciprocal),
+            ..
+        }) = self.target
+            && line.draw(*reciprocal, out)
+        {
+            return Ok(true);
+        }
+        if let Target::Entries(entries) = self.target
+            && let Some((start, step, divisor)) = line.small()
+        {
+            let mut at = start;
+            let indices = line.offsets.iter().map(|&offset| {
+                at = at.wrapping_add(step);
+                at.wrapping_add(offset.cast_signed().wrapping_mul(divisor))
+            });
+            entries.look_up(indices.map(i32::cast_unsigned), out)?;
+            return Ok(true);
+        }
+        let mut at = line.start;
+        let numbers = line.offsets.iter().map(|&offset| {
+            at = at.wrapping_add(line.step);
+            at.wrapping_add(line.divisor.wrapping_mul(i64::from(offset.cast_signed())))
+        });
+        self.target.convert(numbers, out)?;
+        Ok(true)
+    }
+
+    /// Reads a group in 64 bits.
+    fn read_wide(&mut self, group: &Group, out: &mut [f64]) -> Result<()> {
+        let mut numbers = [0; GROUP];
+        let numbers = &mut numbers[..out.len()];
+        group.read_into(numbers);
         match self.head.predictor {
             Predictor::None => {}
             Predictor::Last => self.last = integers::add_up(self.last, numbers),
@@ -170,94 +246,7 @@ impl Column<'_> {
             }
             Predictor::Line => return Err(integers::NO_LINE),
         }
-        Ok(())
-    }
-
-    /// Steps from the last number.
-    #[inline]
-    fn read_steps(&mut self, decimal: &Decimal, group: &Group, sums: &mut [u32], out: &mut [f64]) {
-        unpack_sums(group.packed, group.width, sums);
-        let mut done = 0;
-        for (position, high) in group.patches() {
-            self.steps_between(decimal, group, done..position, sums, out);
-            self.last = self.last.wrapping_add(high);
-            done = position;
-        }
-        self.steps_between(decimal, group, done..out.len(), sums, out);
-        let steps = i64::try_from(out.len()).unwrap_or(0);
-        let sum = sums.last().copied().map_or(0, i64::from);
-        let way = group.base.wrapping_mul(steps).wrapping_add(sum);
-        self.last = self.last.wrapping_add(way);
-    }
-
-    #[inline]
-    fn steps_between(
-        &self,
-        decimal: &Decimal,
-        group: &Group,
-        range: Range<usize>,
-        sums: &[u32],
-        out: &mut [f64],
-    ) {
-        let done = i64::try_from(range.start).unwrap_or(0);
-        let before = self.last.wrapping_add(group.base.wrapping_mul(done));
-        let line = Line {
-            start: self.head.undivided(before),
-            step: self.head.divisor.wrapping_mul(group.base),
-            divisor: self.head.divisor,
-            added: &sums[range.clone()],
-        };
-        let most = line.added.last().copied().unwrap_or(0);
-        draw(decimal, &line, most, &mut out[range]);
-    }
-
-    /// Numbers as they are.
-    #[inline]
-    fn read_levels(&self, decimal: &Decimal, group: &Group, words: &mut [u32], out: &mut [f64]) {
-        unpack_words(group.packed, group.width, words);
-        let line = Line {
-            start: self.head.undivided(group.base),
-            step: 0,
-            divisor: self.head.divisor,
-            added: words,
-        };
-        draw(decimal, &line, 1 << group.width, out);
-        for (position, high) in group.patches() {
-            let low = i64::from(words[position]);
-            let number = group.base.wrapping_add(high).wrapping_add(low);
-            out[position] = decimal.value_of(self.head.undivided(number));
-        }
-    }
-}
-
-#[inline]
-fn draw(decimal: &Decimal, line: &Line, most: u32, out: &mut [f64]) {
-    let (Some(reciprocal), Some((start, step, divisor))) = (decimal.reciprocal, line.small(most))
-    else {
-        return draw_wide(decimal, line, out);
-    };
-    let mut at = start;
-    let pairs = out.iter_mut().zip(line.added);
-    if divisor == 1 {
-        for (value, &added) in pairs {
-            at = at.wrapping_add(step);
-            let number = at.wrapping_add(added.cast_signed());
-            *value = reciprocal.times(f64::from(number));
-        }
-    } else {
-        for (value, &added) in pairs {
-            at = at.wrapping_add(step);
-            let added = added.cast_signed().wrapping_mul(divisor);
-            *value = reciprocal.times(f64::from(at.wrapping_add(added)));
-        }
-    }
-}
-
-fn draw_wide(decimal: &Decimal, line: &Line, out: &mut [f64]) {
-    let mut at = line.start;
-    for (value, &added) in out.iter_mut().zip(line.added) {
-        at = at.wrapping_add(line.step);
-        let added = line.divisor.wrapping_mul(i64::from(added));
-        *value = decimal.value_of(at.wrapping_add(added));
+        self.head.undivide(numbers);
+        self.target.convert_all(numbers, out)
     }
 }

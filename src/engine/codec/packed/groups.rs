@@ -19,7 +19,8 @@
 
 use super::bytes::{Reader, fold, low_byte, put_signed, significant_bits, unfold, varint_size};
 use super::packing::{
-    GROUP, LANE_BITS, pack, pack_stream, packed_size, stream_at, unpack, unpack_words,
+    GROUP, LANE_BITS, SUM_BITS, low_word, pack, pack_stream, packed_size, stream_at, unpack,
+    unpack_sums, unpack_words,
 };
 use crate::engine::{Error, Result};
 
@@ -29,6 +30,9 @@ const POSITION_BITS: u32 = 8;
 const PATCH_HEAD_BITS: u32 = 16;
 /// Says in the first byte that there are patches.
 const PATCHED: u8 = 0x80;
+/// So few patches are added to sums one after the other, which SIMD does, rather than before
+/// adding up.
+const FEW_PATCHES: usize = 4;
 /// A range of so few bits is not worth a patch.
 const PLAIN_BITS: u32 = 2;
 
@@ -264,6 +268,56 @@ impl<'a> Group<'a> {
             let high = stream_at(self.highs, self.high_width, index);
             (usize::from(position), unfold(high) << self.width)
         })
+    }
+
+    /// The magnitude that no number without the base has, nor any sum of such numbers; where that
+    /// does not fit in 32 bits, something that does not either.
+    #[inline]
+    pub(super) fn reach(&self) -> u64 {
+        if self.width > SUM_BITS {
+            return u64::MAX;
+        }
+        let lows = (GROUP as u64) << self.width;
+        if self.positions.is_empty() {
+            return lows;
+        }
+        // Folded, a high part is half as great.
+        let high_bits = self.high_width + self.width;
+        if high_bits > LANE_BITS {
+            return u64::MAX;
+        }
+        lows + ((self.positions.len() as u64) << high_bits)
+    }
+
+    /// Fills `offsets`, which has the length of the group, with the numbers without the base, two's
+    /// complement. [`Group::reach`] must say that they fit.
+    #[inline]
+    pub(super) fn read_offsets(&self, offsets: &mut [u32]) {
+        unpack_words(self.packed, self.width, offsets);
+        for (position, high) in self.patches() {
+            offsets[position] = offsets[position].wrapping_add(low_word(high.cast_unsigned()));
+        }
+    }
+
+    /// As [`Group::read_offsets`], each number with all before it added.
+    #[inline]
+    pub(super) fn read_sums(&self, sums: &mut [u32]) {
+        if self.positions.len() <= FEW_PATCHES {
+            unpack_sums(self.packed, self.width, sums);
+            for (position, high) in self.patches() {
+                let high = low_word(high.cast_unsigned());
+                for sum in &mut sums[position..] {
+                    *sum = sum.wrapping_add(high);
+                }
+            }
+            return;
+        }
+        self.read_offsets(sums);
+        let mut sum = 0_u32;
+        for one in sums {
+            sum = sum.wrapping_add(*one);
+            *one = sum;
+        }
     }
 
     /// Fills `out`, which has the length of the group.

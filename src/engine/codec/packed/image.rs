@@ -181,19 +181,49 @@ pub(super) fn forward(
 }
 
 /// What integers mean, for reading them.
-#[derive(Debug)]
-pub(super) enum Target {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target<'a> {
     /// Ordered bit patterns.
     Bits,
     /// Decimals.
     Decimal(Decimal),
     /// Ratios.
     Ratio(Scale),
-    /// Indices into the entries of a dictionary, of which there are `len`.
-    Entries {
-        values: Box<[f64; MAX_ENTRIES]>,
-        len: usize,
-    },
+    /// Indices into the entries of a dictionary.
+    Entries(Entries<'a>),
+}
+
+/// The entries of a dictionary: the first `len` of the values.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entries<'a> {
+    pub(super) values: &'a [f64; MAX_ENTRIES],
+    pub(super) len: usize,
+}
+
+impl Entries<'_> {
+    /// The values of indices.
+    ///
+    /// # Errors
+    /// `Corrupt` where one is none.
+    #[inline]
+    pub(super) fn look_up(
+        self,
+        indices: impl Iterator<Item = u32>,
+        values: &mut [f64],
+    ) -> Result<()> {
+        let mut greatest = 0;
+        for (value, index) in values.iter_mut().zip(indices) {
+            greatest = greatest.max(index);
+            *value = self.values[usize::from(index.to_le_bytes()[0])];
+        }
+        let all_inside = (greatest as usize) < self.len;
+        if all_inside {
+            return Ok(());
+        }
+        Err(Error::Corrupt {
+            what: "index into a dictionary",
+        })
+    }
 }
 
 /// Most entries of a dictionary.
@@ -216,10 +246,18 @@ impl Decimal {
         float(number) / self.power
     }
 
-    fn convert(&self, numbers: &[i64], values: &mut [f64]) {
+    /// Less than 2^29 for numbers within -2^28..2^28, and at least that for others.
+    #[inline]
+    const fn magnitude(number: i64) -> u64 {
+        number
+            .wrapping_add(1 << (Self::SMALL_BITS - 1))
+            .cast_unsigned()
+    }
+
+    fn convert_all(&self, numbers: &[i64], values: &mut [f64]) {
         let spread = numbers
             .iter()
-            .fold(0, |all, &number| all | magnitude(number));
+            .fold(0, |all, &number| all | Self::magnitude(number));
         let pairs = values.iter_mut().zip(numbers);
         match self.reciprocal {
             Some(reciprocal) if spread >> Self::SMALL_BITS == 0 => {
@@ -236,7 +274,7 @@ impl Decimal {
     }
 }
 
-impl Target {
+impl Target<'_> {
     /// What an image means.
     ///
     /// # Errors
@@ -252,52 +290,42 @@ impl Target {
         })
     }
 
-    /// The values of integers.
+    /// The values of integers as they come.
     ///
     /// # Errors
     /// `Corrupt` where one is no index.
     #[inline]
-    pub(super) fn convert(&self, numbers: &[i64], values: &mut [f64]) -> Result<()> {
-        let pairs = values.iter_mut().zip(numbers);
-        match self {
-            Self::Bits => {
-                for (value, &number) in pairs {
-                    *value = f64::from_bits(ordered(number).cast_unsigned());
-                }
-            }
-            Self::Decimal(decimal) => decimal.convert(numbers, values),
-            Self::Ratio(scale) => {
-                for (value, &number) in pairs {
-                    *value = scale.value_of(float(number));
-                }
-            }
-            Self::Entries {
-                values: entries,
-                len,
-            } => {
-                let mut all_inside = true;
-                for (value, &index) in pairs {
-                    let index = index.cast_unsigned();
-                    all_inside &= index < *len as u64;
-                    *value = entries[usize::from(index.to_le_bytes()[0])];
-                }
-                if !all_inside {
-                    return Err(Error::Corrupt {
-                        what: "index into a dictionary",
-                    });
-                }
-            }
+    pub(super) fn convert(
+        &self,
+        numbers: impl Iterator<Item = i64>,
+        values: &mut [f64],
+    ) -> Result<()> {
+        if let Self::Entries(entries) = self {
+            let index = |number| u32::try_from(number).unwrap_or(u32::MAX);
+            return entries.look_up(numbers.map(index), values);
+        }
+        for (value, number) in values.iter_mut().zip(numbers) {
+            *value = match self {
+                Self::Bits | Self::Entries(_) => f64::from_bits(ordered(number).cast_unsigned()),
+                Self::Decimal(decimal) => decimal.value_of(number),
+                Self::Ratio(scale) => scale.value_of(float(number)),
+            };
         }
         Ok(())
     }
-}
 
-/// Less than 2^29 for numbers within -2^28..2^28, and at least that for others.
-#[inline]
-const fn magnitude(number: i64) -> u64 {
-    number
-        .wrapping_add(1 << (Decimal::SMALL_BITS - 1))
-        .cast_unsigned()
+    /// The values of integers that are all there.
+    ///
+    /// # Errors
+    /// As [`Target::convert`].
+    #[inline]
+    pub(super) fn convert_all(&self, numbers: &[i64], values: &mut [f64]) -> Result<()> {
+        if let Self::Decimal(decimal) = self {
+            decimal.convert_all(numbers, values);
+            return Ok(());
+        }
+        self.convert(numbers.iter().copied(), values)
+    }
 }
 
 /// 10^-places in two pieces: multiplying by it gives exactly what dividing by 10^places gives, at

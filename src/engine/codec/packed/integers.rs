@@ -188,13 +188,12 @@ pub(super) fn read_body(head: &Head, reader: &mut Reader, out: &mut [i64]) -> Re
         if head.predictor == Predictor::Trend {
             add_up(head.start, out);
         }
-    } else if head.layout == Layout::Constant && head.predictor == Predictor::Last {
-        fill_steps(head.start, reader.signed()?, out);
+    } else if head.predictor == Predictor::Last {
+        return read_steps(head, &mut Groups::new(head, reader)?, out);
     } else {
         Groups::new(head, reader)?.read_all(out)?;
         match head.predictor {
-            Predictor::None => {}
-            Predictor::Last => _ = add_up(head.start, out),
+            Predictor::None | Predictor::Last => {}
             Predictor::Trend => _ = add_up_twice(head.start, head.slope, out),
             Predictor::Line => {
                 for (index, number) in out.iter_mut().enumerate() {
@@ -258,13 +257,40 @@ pub(super) fn add_up_twice(start: i64, step: i64, changes: &mut [i64]) -> (i64, 
     (last, step)
 }
 
-/// Fills `out` with the multiples of a step above a start, the first of them once.
-fn fill_steps(start: i64, step: i64, out: &mut [i64]) {
-    let mut last = start;
-    for number in out {
-        last = last.wrapping_add(step);
-        *number = last;
+/// Reads numbers that are predicted from the last. Where all low parts are empty, as those of
+/// regular times with gaps, the numbers between two patches are on a line.
+fn read_steps(head: &Head, groups: &mut Groups, out: &mut [i64]) -> Result<()> {
+    let mut last = head.start;
+    for numbers in out.chunks_mut(GROUP) {
+        let group = groups.next(numbers.len())?;
+        if group.width > 0 {
+            group.read_into(numbers);
+            last = add_up(last, numbers);
+            head.undivide(numbers);
+            continue;
+        }
+        let mut done = 0;
+        for (position, high) in group.patches() {
+            last = fill_steps(head, last, group.base, &mut numbers[done..position]);
+            last = last.wrapping_add(high);
+            done = position;
+        }
+        last = fill_steps(head, last, group.base, &mut numbers[done..]);
     }
+    Ok(())
+}
+
+/// Fills `out` with the multiples of a step above a start, the first of them once, and takes back
+/// the division; returns the last, undivided.
+fn fill_steps(head: &Head, start: i64, step: i64, out: &mut [i64]) -> i64 {
+    let mut number = head.undivided(start);
+    let scaled = step.wrapping_mul(head.divisor);
+    for place in &mut *out {
+        number = number.wrapping_add(scaled);
+        *place = number;
+    }
+    let steps = i64::try_from(out.len()).unwrap_or(0);
+    start.wrapping_add(step.wrapping_mul(steps))
 }
 
 /// The groups of a body, one after the other.

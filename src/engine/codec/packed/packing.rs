@@ -159,7 +159,7 @@ fn load(packed: &[u8], at: usize) -> u64 {
 
 #[expect(clippy::cast_possible_truncation, reason = "the lower bits are meant")]
 #[inline]
-const fn low_word(number: u64) -> u32 {
+pub(super) const fn low_word(number: u64) -> u32 {
     number as u32
 }
 

@@ -17,7 +17,7 @@
 //! small steps have small differences. It is tried where a sample repeats itself.
 
 use super::bytes::{Reader, low_byte};
-use super::image::{self, Image, MAX_ENTRIES, Target};
+use super::image::{self, Entries, Image, MAX_ENTRIES, Target};
 use super::plan::{self, Content, Plan};
 use super::{Work, column, scale};
 use crate::engine::{Error, Result};
@@ -269,13 +269,13 @@ fn read_plain(tag: u8, reader: &mut Reader, values: &mut [f64]) -> Result<()> {
 }
 
 fn read_dictionary(reader: &mut Reader, values: &mut [f64]) -> Result<()> {
-    let mut entries = Box::new([0.0; MAX_ENTRIES]);
+    let mut entries = [0.0; MAX_ENTRIES];
     let len = usize::from(reader.byte()?) + 1;
     let tag = reader.byte()?;
     read_plain(tag, reader, &mut entries[..len])?;
-    let target = Target::Entries {
-        values: entries,
+    let target = Target::Entries(Entries {
+        values: &entries,
         len,
-    };
+    });
     column::read(&target, reader, values)
 }
