@@ -33,6 +33,10 @@ const PATCHED: u8 = 0x80;
 /// So few patches are added to sums one after the other, which SIMD does, rather than before
 /// adding up.
 const FEW_PATCHES: usize = 4;
+/// What the time to read a patch, and to read any at all, is worth in bits. Without, 14 recorded
+/// series take 0.6 % less and 6 % longer to decode.
+const PATCH_TIME_BITS: u32 = 4;
+const PATCHES_TIME_BITS: u32 = 32;
 /// A range of so few bits is not worth a patch.
 const PLAIN_BITS: u32 = 2;
 
@@ -69,8 +73,8 @@ fn cheapest_width(counts: &Histogram, len: u32) -> (u32, u32) {
     let mut outside = 0;
     for width in (0..widest).rev() {
         outside += u32::from(counts[width as usize + 1]);
-        let patch_bits = POSITION_BITS + widest - width;
-        let bits = len * width + PATCH_HEAD_BITS + outside * patch_bits;
+        let patch_bits = POSITION_BITS + PATCH_TIME_BITS + widest - width;
+        let bits = len * width + PATCH_HEAD_BITS + PATCHES_TIME_BITS + outside * patch_bits;
         if bits < best_bits {
             (best_width, best_bits) = (width, bits);
         }
@@ -86,6 +90,18 @@ pub(super) fn middle(numbers: &[i64]) -> i64 {
     let mut picked = [0; 9];
     for (index, pick) in picked.iter_mut().enumerate() {
         *pick = numbers[(2 * index + 1) * numbers.len() / 18];
+    }
+    picked.sort_unstable();
+    picked[4]
+}
+
+/// A step in the middle of nine of them.
+pub(super) fn middle_step(numbers: &[i64]) -> i64 {
+    let mut picked = [0; 9];
+    for (index, pick) in picked.iter_mut().enumerate() {
+        let at = (2 * index + 1) * (numbers.len() - 1) / 18;
+        let pair = numbers.get(at..at + 2).unwrap_or(&[0, 0]);
+        *pick = pair[1].wrapping_sub(pair[0]);
     }
     picked.sort_unstable();
     picked[4]

@@ -60,7 +60,12 @@ pub(super) fn plan(numbers: &[i64], content: Content, work: &mut Work) -> Plan {
         if layout != Layout::Packed {
             bits += 8 * u32::try_from(work.bitmap.len()).unwrap_or(0);
         }
-        if bits < best.bits {
+        // A trend is the slowest to read, and must earn that.
+        let margin = match predictor {
+            Predictor::Trend => best.bits / 64,
+            _ => 0,
+        };
+        if bits < best.bits - margin {
             best.predictor = predictor;
             best.layout = layout;
             best.bits = bits;
@@ -175,13 +180,15 @@ impl Survey {
     fn of(numbers: &[i64]) -> Self {
         let mut survey = Self::default();
         let (mut last, mut last_step) = (numbers[0], first_step(numbers));
+        // A step that a base takes away costs nothing.
+        let usual_step = groups::middle_step(numbers);
         for group in numbers.chunks(GROUP) {
             let center = groups::middle(group);
             for &number in group {
                 let step = number.wrapping_sub(last);
                 let change = step.wrapping_sub(last_step);
                 survey.none += bits_of(number.wrapping_sub(center));
-                survey.last += bits_of(step);
+                survey.last += bits_of(step.wrapping_sub(usual_step));
                 survey.trend += bits_of(change);
                 survey.still += u32::from(step == 0);
                 survey.straight += u32::from(change == 0);
