@@ -3,6 +3,9 @@
 use super::sum::Sum;
 use crate::engine::{Sample, Timestamp};
 
+/// Pieces that are added up at once.
+const PIECES: usize = 32;
+
 /// Area from the first to the last sample by the trapezoidal rule, in value x milliseconds. No
 /// value is NaN.
 #[expect(
@@ -10,16 +13,24 @@ use crate::engine::{Sample, Timestamp};
     reason = "a step of 2^53 ms is 285,000 years"
 )]
 pub(super) fn area(times: &[i64], values: &[f64]) -> Sum {
+    let steps = times.len().saturating_sub(1);
+    let lefts = times.iter().zip(values).take(steps);
+    let rights = times.iter().zip(values).skip(1);
+    let mut pairs = lefts.zip(rights);
+    let mut pieces = [0.0; PIECES];
     let mut total = Sum::default();
-    for (time, value) in times.windows(2).zip(values.windows(2)) {
-        let (&[from, to], &[left, right]) = (time, value) else {
-            continue;
-        };
-        // Halved before they are added: the sum of two large values would overflow.
-        let mean = left / 2.0 + right / 2.0;
-        total += Sum::map(&[mean * (to - from) as f64], |term| term);
+    loop {
+        let mut len = 0;
+        for (piece, ((from, left), (to, right))) in pieces.iter_mut().zip(&mut pairs) {
+            // Halved before they are added: the sum of two large values would overflow.
+            *piece = (left / 2.0 + right / 2.0) * (to - from) as f64;
+            len += 1;
+        }
+        total += Sum::map(&pieces[..len], |piece| piece);
+        if len < PIECES {
+            return total;
+        }
     }
-    total
 }
 
 /// What lies around a bucket: the window whose average is asked, and the nearest samples outside

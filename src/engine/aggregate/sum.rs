@@ -105,22 +105,36 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
 }
 
 fn add_up(values: &[f64], term: &impl Fn(f64) -> f64) -> Sum {
-    let mut lanes = [Sum::default(); LANES];
+    let (mut high, mut low) = ([0.0; LANES], [0.0; LANES]);
+    let mut add = |lane: usize, value: f64| {
+        let (sum, error) = two_sum(high[lane], term(value));
+        high[lane] = sum;
+        low[lane] += error;
+    };
     let (chunks, rest) = values.as_chunks::<LANES>();
     for chunk in chunks {
-        for (lane, &value) in lanes.iter_mut().zip(chunk) {
-            lane.add(term(value));
+        for (lane, &value) in chunk.iter().enumerate() {
+            add(lane, value);
         }
     }
-    let mut total = Sum::default();
-    for lane in lanes {
-        total.add(lane.high);
-        total.low += lane.low;
+    for (lane, &value) in rest.iter().enumerate() {
+        add(lane, value);
     }
-    for &value in rest {
-        total.add(term(value));
+    // Halves onto each other, so that a short slice need not wait for one lane after the other.
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            let (sum, error) = two_sum(high[lane], high[lane + width]);
+            high[lane] = sum;
+            low[lane] += low[lane + width] + error;
+        }
+        width /= 2;
     }
-    total
+    Sum {
+        high: high[0],
+        low: low[0],
+        scaled: false,
+    }
 }
 
 #[cfg(test)]
