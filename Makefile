@@ -1,6 +1,7 @@
 # Everything one does with redis-iot. `make help` lists it.
 
 PORT ?= 6379
+TIME ?= 60
 SHELL := /bin/bash
 CARGO ?= cargo
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -8,7 +9,7 @@ MODULE := $(TARGET)/release/libredis_iot.so
 VALKEY := $(TARGET)/valkey/usr/bin/valkey-server
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test bench lint fmt fmt-check doc clean
+.PHONY: help setup build run test fuzz bench lint fmt fmt-check doc clean
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +34,9 @@ run: build ## Starts a server with the module in the foreground; PORT chooses it
 
 test: setup ## Runs all tests against redis-server, and those of the server against Valkey too.
 	@bash .ci/test "$(VALKEY)"
+
+fuzz: setup ## Feeds the decoders random bytes, TIME seconds for each target; needs a nightly toolchain.
+	@bash .ci/fuzz "$(TARGET)" $(TIME)
 
 bench: setup ## Measures codec, series and server; prints tables.
 	@$(CARGO) build --release --lib
