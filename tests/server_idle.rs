@@ -1,4 +1,5 @@
-//! Series that rest: they are packed, and nobody can tell but by their size.
+//! Series that are not written: they are packed, and nobody can tell but by their size; those with an
+//! `IDLE_TTL` are removed.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
@@ -99,4 +100,122 @@ fn a_replica_packs_for_itself_and_nothing_is_replicated() {
     there.expect("CONFIG SET redis-iot.idle-seal 1", "+OK");
     await_packed(&mut there, "series", unpacked / 2);
     assert_eq!(there.digest_of("series"), same);
+}
+
+/// Sets what is left of a key's time to live to next to nothing, as the clock would.
+fn age(client: &mut Client, key: &str) {
+    client.expect(&format!("PEXPIRE {key} 5000"), "1");
+}
+
+fn has_whole_ttl(client: &mut Client, key: &str) -> bool {
+    (3_500_000..=3_600_000).contains(&client.integer(&format!("PTTL {key}")))
+}
+
+#[test]
+fn a_series_that_is_not_written_is_removed() {
+    let server = Server::start();
+    let replica = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    replica.replica_of(&server);
+    client.expect("IOT.ADD stays 1 1", "1");
+    client.expect("IOT.ADD goes 1 1 IDLE_TTL 50", "1");
+    client.expect("IOT.CREATE goes-too IDLE_TTL 50", "+OK");
+    let mut there = replica.connect(Protocol::Resp2);
+    await_that("the series is gone", || client.integer("DBSIZE") == 1);
+    await_that("the series is gone there", || there.integer("DBSIZE") == 1);
+    client.expect("EXISTS stays", "1");
+    assert_eq!(client.digest(), there.digest());
+    assert!(client.info("stats", "expired_keys") == 2);
+}
+
+#[test]
+fn every_write_that_changes_a_series_and_no_other_begins_its_time_anew() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    client.expect("IOT.ADD t 100 1 IDLE_TTL 3600000 IGNORE 5 5", "100");
+    assert!(has_whole_ttl(&mut client, "t"));
+    for write in [
+        "IOT.ADD t 200 1",
+        "IOT.ADD t 200 20 ON_DUPLICATE LAST",
+        "IOT.ADD t * 2",
+        "IOT.MADD t 150 1",
+        "IOT.INGEST ITEMS t 160 1",
+        "IOT.ADDBULK t SAMPLES 170 1 180 2",
+        "IOT.INCRBY t 100",
+        "IOT.DEL t 170 180",
+        "IOT.ALTER t LABELS a b",
+    ] {
+        age(&mut client, "t");
+        client.run(write);
+        assert!(has_whole_ttl(&mut client, "t"), "{write}");
+    }
+    for other in [
+        "IOT.GET t",
+        "IOT.RANGE t - +",
+        "IOT.INFO t",
+        "IOT.ADD t 100 2",
+        "IOT.ADD t 100 1 ON_DUPLICATE LAST",
+        "IOT.ADDBULK t SAMPLES 100 7",
+        "IOT.DEL t 1 2",
+        "IOT.ADD t x 1",
+    ] {
+        age(&mut client, "t");
+        client.run(other);
+        assert!(client.integer("PTTL t") <= 5_000, "{other}");
+    }
+    client.expect(
+        "IOT.ADD quiet 100 1 IDLE_TTL 3600000 DUPLICATE_POLICY LAST IGNORE 50 5",
+        "100",
+    );
+    age(&mut client, "quiet");
+    client.expect("IOT.ADD quiet 110 2", "100");
+    assert!(client.integer("PTTL quiet") <= 5_000, "an ignored sample");
+    client.expect("IOT.ALTER t IDLE_TTL 0", "+OK");
+    client.expect("PTTL t", "-1");
+    client.expect("EXPIRE t 1000", "1");
+    client.expect("IOT.ADD t 300 1", "300");
+    assert!(
+        client.integer("PTTL t") <= 1_000_000,
+        "a time of others stays"
+    );
+    client.expect("IOT.ALTER t IDLE_TTL 3600000", "+OK");
+    assert!(has_whole_ttl(&mut client, "t"));
+}
+
+#[test]
+fn the_time_survives_whatever_keeps_the_series() {
+    let mut server = Server::start_with(&["--appendonly", "yes", "--aof-use-rdb-preamble", "no"]);
+    let mut client = server.connect(Protocol::Resp2);
+    client.expect("IOT.ADD t 100 1 IDLE_TTL 3600000", "100");
+    client.expect("COPY t copy", "1");
+    client.expect("RENAME t renamed", "+OK");
+    client.expect("DEBUG RELOAD", "+OK");
+    client.expect("IOT.ADD late 1 1 IDLE_TTL 3600000", "1");
+    for key in ["copy", "renamed", "late"] {
+        assert!(has_whole_ttl(&mut client, key), "{key}");
+    }
+    let digest = client.digest();
+    server.restart();
+    let mut client = server.connect(Protocol::Resp2);
+    for key in ["copy", "renamed", "late"] {
+        assert!(has_whole_ttl(&mut client, key), "{key} from the commands");
+    }
+    assert_eq!(client.digest(), digest);
+    age(&mut client, "copy");
+    client.expect("PEXPIRE copy 1000000", "1");
+    client.expect("PERSIST late", "1");
+    let digest = client.digest();
+    client.run("BGREWRITEAOF");
+    server.await_info("persistence", "aof_rewrite_in_progress:0");
+    server.restart();
+    let mut client = server.connect(Protocol::Resp2);
+    assert!(client.integer("PTTL copy") <= 1_000_000);
+    assert!(has_whole_ttl(&mut client, "renamed"), "from the rewrite");
+    client.expect("PTTL late", "-1");
+    assert_eq!(client.digest(), digest);
+    client.expect("IOT.ADD late 2 1", "2");
+    assert!(
+        has_whole_ttl(&mut client, "late"),
+        "the option is still there"
+    );
 }

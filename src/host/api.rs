@@ -110,6 +110,7 @@ table! {
         get_value: RedisModule_ModuleTypeGetValue = fn(*mut RedisModuleKey) -> *mut c_void;
         set_value: RedisModule_ModuleTypeSetValue =
             fn(*mut RedisModuleKey, *mut RedisModuleType, *mut c_void) -> c_int;
+        set_expire: RedisModule_SetExpire = fn(*mut RedisModuleKey, raw::mstime_t) -> c_int;
         signal_modified: RedisModule_SignalModifiedKey =
             fn(*mut RedisModuleCtx, *mut RedisModuleString) -> c_int;
 
