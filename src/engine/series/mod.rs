@@ -10,7 +10,7 @@
 //!
 //! Invariants, checked by [`Series::validate`]:
 //! - times rise strictly through all blocks and are never negative;
-//! - a sealed block has 1 to [`SPLIT_SAMPLES`](block::SPLIT_SAMPLES) samples;
+//! - a sealed block has 1 to [`SPLIT_SAMPLES`] samples;
 //! - with any sample at all there is an open block, so the newest sample is always at hand;
 //! - no sealed block lies wholly before the retention window.
 //!
