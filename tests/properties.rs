@@ -139,6 +139,10 @@ impl Pair {
                 let raised = self.series.increment(time, amount, &self.upsert(2));
                 assert_eq!(raised.is_ok(), self.model.increment(amount, time).is_some());
             }
+            6 => self.series.settle(),
+            7..10 => {
+                self.series.visit();
+            }
             _ => self.add(random),
         }
     }

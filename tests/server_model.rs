@@ -499,7 +499,8 @@ fn counts_of(reply: &Value) -> [i64; 3] {
 
 /// Runs several series of one encoding, with small blocks and large ones.
 fn check(encoding: &str, seed: u64) {
-    let server = Server::start();
+    // Series are packed again and again between commands.
+    let server = Server::start_with(&["--redis-iot.idle-seal", "1"]);
     for (round, chunk) in (0..).zip([48, 64, 256, 4096]) {
         for protocol in Protocol::BOTH {
             let seed = seed + 10 * round + u64::from(protocol == Protocol::Resp3);

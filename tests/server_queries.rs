@@ -25,7 +25,7 @@ fn reading(at: u32) -> f64 {
 /// Runs `act` while a query runs, whose answer must not change by it.
 #[track_caller]
 fn answers_all_the_same(act: impl FnMut(&mut Client)) {
-    let mut server = Server::start();
+    let mut server = Server::start_with(&["--redis-iot.idle-seal", "1"]);
     let (mut waiting, expected) = during(&server, act);
     assert_eq!(waiting.receive(), Ok(expected));
     server.assert_alive(&|| "the query".into());

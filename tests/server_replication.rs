@@ -30,7 +30,9 @@ const MASTER_SETTINGS: [&str; 12] = [
     "--repl-ping-replica-period",
     "3600",
 ];
-const REPLICA_SETTINGS: [&str; 12] = [
+const REPLICA_SETTINGS: [&str; 14] = [
+    "--redis-iot.idle-seal",
+    "1",
     "--redis-iot.retention",
     "1000",
     "--redis-iot.duplicate-policy",

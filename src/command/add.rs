@@ -3,12 +3,12 @@
 use super::Command;
 use super::args::Args;
 use super::creation::{
-    CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IGNORE, LABELS, ON_DUPLICATE, RETENTION,
-    take_on_duplicate,
+    CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IDLE_TTL, IGNORE, LABELS, ON_DUPLICATE,
+    RETENTION, take_on_duplicate,
 };
 use super::effect::{self, Policy};
 use super::error::{Error, Result};
-use super::host::{Host, Key, Reply, Slot};
+use super::host::{Host, Key, Reply, Slot, Writer};
 use super::number::{self, Time};
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::series::Added;
@@ -81,7 +81,7 @@ fn write<H: Host>(
             let mut series = Series::new(creation.options(&host.settings()));
             let upsert = effect::upsert(host, &series, sample.time_ms, policy);
             series.add(sample, &upsert)?;
-            drop(host.create(item.key, series));
+            host.create(item.key, series).written();
             return Ok(Written {
                 time_ms: sample.time_ms,
                 effect: Sent::SeriesAndSample(sample),
@@ -99,6 +99,9 @@ fn write<H: Host>(
         (Added::Stored, Time::Now) => Sent::Stamped(sample.time_ms),
         _ => effect::stored(sample, added).map_or(Sent::Nothing, Sent::Sample),
     };
+    if !matches!(effect, Sent::Nothing) {
+        series.written();
+    }
     Ok(Written { time_ms, effect })
 }
 
@@ -139,6 +142,7 @@ impl Command for Add {
             Arg::value("timestamp", ArgKind::String),
             Arg::value("value", ArgKind::Double),
             RETENTION,
+            IDLE_TTL,
             ENCODING,
             CHUNK_SIZE,
             DUPLICATE_POLICY,
@@ -275,6 +279,7 @@ impl Command for Ingest {
         complexity: "O(N) where N is the number of samples",
         args: &[
             RETENTION,
+            IDLE_TTL,
             ENCODING,
             CHUNK_SIZE,
             DUPLICATE_POLICY,

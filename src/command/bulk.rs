@@ -2,12 +2,12 @@
 
 use super::args::Args;
 use super::creation::{
-    CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IGNORE, LABELS, ON_DUPLICATE, RETENTION,
-    take_on_duplicate,
+    CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IDLE_TTL, IGNORE, LABELS, ON_DUPLICATE,
+    RETENTION, take_on_duplicate,
 };
 use super::effect;
 use super::error::{Error, Result, Token};
-use super::host::{Host, Key, Reply, Slot};
+use super::host::{Host, Key, Reply, Slot, Writer};
 use super::number::{self, Time};
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use super::{Command, effect::Policy};
@@ -42,6 +42,7 @@ impl Command for AddBulk {
         args: &[
             Arg::key(),
             RETENTION,
+            IDLE_TTL,
             ENCODING,
             CHUNK_SIZE,
             DUPLICATE_POLICY,
@@ -210,6 +211,9 @@ fn write<H: Host>(
         Slot::Series(mut series) => {
             let upsert = rules(host, &series, policy);
             add(&mut series, samples, &upsert, &mut outcome);
+            if !outcome.stored.is_empty() {
+                series.written();
+            }
         }
         Slot::Missing => {
             let options = creation.options(&host.settings());
@@ -217,7 +221,7 @@ fn write<H: Host>(
             let mut series = Series::new(options);
             let upsert = rules(host, &series, policy);
             add(&mut series, samples, &upsert, &mut outcome);
-            drop(host.create(key, series));
+            host.create(key, series).written();
             outcome.created = true;
         }
     }

@@ -2,10 +2,10 @@
 
 use super::args::Args;
 use super::creation::{
-    CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IGNORE, LABELS, RETENTION,
+    CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IDLE_TTL, IGNORE, LABELS, RETENTION,
 };
 use super::error::{Error, Result};
-use super::host::{Host, Reply, Slot};
+use super::host::{Host, Reply, Slot, Writer};
 use super::spec::{Access, Arg, Effect, Keys, Spec};
 use super::{Command, effect};
 use crate::engine::Series;
@@ -13,6 +13,7 @@ use crate::engine::Series;
 const ARGS: &[Arg] = &[
     Arg::key(),
     RETENTION,
+    IDLE_TTL,
     ENCODING,
     CHUNK_SIZE,
     DUPLICATE_POLICY,
@@ -49,7 +50,7 @@ impl Command for Create {
         }
         let options = creation.options(&host.settings());
         effect::send_creation(host, key, &options);
-        drop(host.create(key, Series::new(options)));
+        host.create(key, Series::new(options)).written();
         host.notify(c"iot.create", key);
         host.reply().ok();
         Ok(())
@@ -82,11 +83,20 @@ impl Command for Alter {
         match host.write(key) {
             Slot::Missing => return Err(Error::NoSuchKey),
             Slot::Foreign => return Err(Error::WrongType),
-            Slot::Series(mut series) => series.alter(|options| creation.alter(options)),
+            Slot::Series(mut series) => alter(&mut series, &creation),
         }
         host.replicate_verbatim();
         host.notify(c"iot.alter", key);
         host.reply().ok();
         Ok(())
     }
+}
+
+fn alter(series: &mut impl Writer, creation: &Creation) {
+    let had_idle_ttl = series.options().idle_ttl_ms != 0;
+    series.alter(|options| creation.alter(options));
+    if had_idle_ttl && series.options().idle_ttl_ms == 0 {
+        series.stays();
+    }
+    series.written();
 }

@@ -1,7 +1,8 @@
 //! The options by which a series is created or altered.
 //!
 //! ```text
-//! [RETENTION ms] [ENCODING COMPRESSED|GORILLA|UNCOMPRESSED] [CHUNK_SIZE bytes]
+//! [RETENTION ms] [IDLE_TTL ms] [ENCODING COMPRESSED|GORILLA|UNCOMPRESSED]
+//! [CHUNK_SIZE bytes]
 //! [DUPLICATE_POLICY BLOCK|FIRST|LAST|MIN|MAX|SUM] [IGNORE maxTimeDiff maxValDiff]
 //! [LABELS [label value ...]]
 //! ```
@@ -15,11 +16,14 @@ use super::host::Settings;
 use super::number;
 use super::spec::{Arg, ArgKind};
 use crate::engine::labels::Labels;
-use crate::engine::options::{DuplicatePolicy, Encoding, Ignore, Options, is_chunk_size};
+use crate::engine::options::{
+    DuplicatePolicy, Encoding, Ignore, MAX_IDLE_TTL_MS, Options, is_chunk_size,
+};
 
 /// Words that end a list of labels.
-const KEYWORDS: [&str; 13] = [
+const KEYWORDS: [&str; 14] = [
     "RETENTION",
+    "IDLE_TTL",
     "ENCODING",
     "COMPRESSED",
     "UNCOMPRESSED",
@@ -38,6 +42,7 @@ const KEYWORDS: [&str; 13] = [
 #[derive(Debug, Default)]
 pub(super) struct Creation {
     retention_ms: Option<i64>,
+    idle_ttl_ms: Option<i64>,
     encoding: Option<Encoding>,
     chunk_bytes: Option<u32>,
     duplicate_policy: Option<DuplicatePolicy>,
@@ -53,6 +58,8 @@ impl Creation {
     pub(super) fn take(&mut self, args: &mut Args<'_>) -> Result<bool> {
         if args.keyword("RETENTION") {
             set(&mut self.retention_ms, "RETENTION", retention(args)?)?;
+        } else if args.keyword("IDLE_TTL") {
+            set(&mut self.idle_ttl_ms, "IDLE_TTL", idle_ttl(args)?)?;
         } else if args.keyword("ENCODING") {
             set(&mut self.encoding, "ENCODING", encoding(args)?)?;
         } else if args.keyword("COMPRESSED") {
@@ -81,6 +88,7 @@ impl Creation {
     pub(super) fn options(&self, settings: &Settings) -> Options {
         let mut options = Options {
             retention_ms: settings.retention_ms,
+            idle_ttl_ms: 0,
             chunk_bytes: settings.chunk_bytes,
             encoding: settings.encoding,
             duplicate_policy: None,
@@ -99,6 +107,7 @@ impl Creation {
             }
         }
         replace(&mut options.retention_ms, self.retention_ms.as_ref());
+        replace(&mut options.idle_ttl_ms, self.idle_ttl_ms.as_ref());
         replace(&mut options.chunk_bytes, self.chunk_bytes.as_ref());
         replace(&mut options.encoding, self.encoding.as_ref());
         replace(&mut options.ignore, self.ignore.as_ref());
@@ -136,6 +145,13 @@ pub(super) fn take_on_duplicate(
 fn retention(args: &mut Args<'_>) -> Result<i64> {
     let text = args.take("RETENTION")?;
     number::whole(text).ok_or_else(|| Error::Invalid("Couldn't parse RETENTION", Token::from(text)))
+}
+
+fn idle_ttl(args: &mut Args<'_>) -> Result<i64> {
+    const WHAT: &str = "IDLE_TTL value must be a number of milliseconds from 0 to 2^52";
+    let text = args.take("IDLE_TTL")?;
+    let ms = number::whole(text).filter(|&ms| ms <= MAX_IDLE_TTL_MS);
+    ms.ok_or_else(|| Error::Invalid(WHAT, Token::from(text)))
 }
 
 fn encoding(args: &mut Args<'_>) -> Result<Encoding> {
@@ -198,6 +214,8 @@ fn labels(args: &mut Args<'_>) -> Result<Labels> {
 
 /// `RETENTION`, for the command table.
 pub(super) const RETENTION: Arg = Arg::option("RETENTION", "retention-ms", ArgKind::Integer);
+/// `IDLE_TTL`, for the command table.
+pub(super) const IDLE_TTL: Arg = Arg::option("IDLE_TTL", "idle-ttl-ms", ArgKind::Integer);
 /// `ENCODING`, for the command table.
 pub(super) const ENCODING: Arg = Arg::one_of(
     "encoding",

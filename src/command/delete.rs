@@ -3,7 +3,7 @@
 use super::Command;
 use super::args::Args;
 use super::error::{Error, Result};
-use super::host::{Host, Reply, Slot};
+use super::host::{Host, Reply, Slot, Writer};
 use super::range;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 
@@ -37,7 +37,13 @@ impl Command for Del {
         let deleted = match host.write(key) {
             Slot::Missing => return Err(Error::NoSuchKey),
             Slot::Foreign => return Err(Error::WrongType),
-            Slot::Series(mut series) => series.delete(range),
+            Slot::Series(mut series) => {
+                let deleted = series.delete(range);
+                if deleted > 0 {
+                    series.written();
+                }
+                deleted
+            }
         };
         if deleted > 0 {
             host.replicate_verbatim();

@@ -67,6 +67,7 @@ pub(super) fn send_samples<H: Host>(host: &H, key: Key<'_>, samples: &[Sample]) 
 /// Sends a new series with all its options, so that the settings over there do not count.
 pub(super) fn send_creation<H: Host>(host: &H, key: Key<'_>, options: &Options) {
     let retention = options.retention_ms.to_string();
+    let idle_ttl = options.idle_ttl_ms.to_string();
     let chunk_size = options.chunk_bytes.to_string();
     let ignore_time = options.ignore.max_time_diff_ms.to_string();
     let mut buffer = ryu::Buffer::new();
@@ -85,6 +86,9 @@ pub(super) fn send_creation<H: Host>(host: &H, key: Key<'_>, options: &Options) 
     ];
     if let Some(policy) = options.duplicate_policy {
         args.extend([b"DUPLICATE_POLICY", policy.name().as_bytes()]);
+    }
+    if options.idle_ttl_ms != 0 {
+        args.extend([&b"IDLE_TTL"[..], idle_ttl.as_bytes()]);
     }
     if !options.labels.is_empty() {
         args.push(b"LABELS");

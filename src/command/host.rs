@@ -58,6 +58,15 @@ impl Default for Settings {
     }
 }
 
+/// A series open for writing.
+pub trait Writer: DerefMut<Target = Series> {
+    /// Says that something was written that is sent on: the time until which a series with an
+    /// `IDLE_TTL` stays begins anew.
+    fn written(&mut self);
+    /// Says that the series has lost its `IDLE_TTL` and stays.
+    fn stays(&mut self);
+}
+
 /// One execution of one command by the server.
 pub trait Host {
     /// A series open for reading; closed on drop.
@@ -65,7 +74,7 @@ pub trait Host {
     where
         Self: 'h;
     /// A series open for writing; closed, and reported as changed, on drop.
-    type Write<'h>: DerefMut<Target = Series>
+    type Write<'h>: Writer
     where
         Self: 'h;
     /// Where the reply goes.

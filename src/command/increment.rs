@@ -2,10 +2,10 @@
 
 use super::args::Args;
 use super::creation::{
-    CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IGNORE, LABELS, RETENTION, set,
+    CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IDLE_TTL, IGNORE, LABELS, RETENTION, set,
 };
 use super::error::{Error, Result, Token};
-use super::host::{Host, Reply, Slot};
+use super::host::{Host, Reply, Slot, Writer};
 use super::number::{self, Time};
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use super::{Command, effect};
@@ -19,6 +19,7 @@ const ARGS: &[Arg] = &[
     Arg::value("amount", ArgKind::Double),
     Arg::option("TIMESTAMP", "timestamp", ArgKind::String),
     RETENTION,
+    IDLE_TTL,
     ENCODING,
     CHUNK_SIZE,
     DUPLICATE_POLICY,
@@ -102,20 +103,30 @@ fn increment<H: Host>(host: &H, mut args: Args<'_>, sign: f64, event: &'static C
     };
     let (added, newest) = match host.write(key) {
         Slot::Foreign => return Err(Error::WrongType),
-        Slot::Series(mut series) => raise(&mut series)?,
+        Slot::Series(mut series) => {
+            let raised = raise(&mut series)?;
+            if is_change(raised.0) {
+                series.written();
+            }
+            raised
+        }
         Slot::Missing => {
             let options = creation.options(&host.settings());
             let mut series = Series::new(options.clone());
             let raised = raise(&mut series)?;
             effect::send_creation(host, key, &options);
-            drop(host.create(key, series));
+            host.create(key, series).written();
             raised
         }
     };
-    if matches!(added, Added::Stored | Added::Updated(_)) {
+    if is_change(added) {
         effect::send_samples(host, key, &[newest]);
         host.notify(event, key);
     }
     host.reply().integer(newest.time_ms);
     Ok(())
+}
+
+const fn is_change(added: Added) -> bool {
+    matches!(added, Added::Stored | Added::Updated(_))
 }

@@ -9,7 +9,7 @@ use crate::engine::series::{Order, Part};
 use crate::engine::{Series, TimeRange};
 
 /// Fields of the reply, and those of `DEBUG`.
-const FIELDS: usize = 14;
+const FIELDS: usize = 15;
 const DEBUG_FIELDS: usize = 2;
 
 /// `IOT.INFO`.
@@ -91,6 +91,7 @@ fn reply_options(reply: &impl Reply, series: &Series) {
     integer(reply, "ignoreMaxTimeDiff", options.ignore.max_time_diff_ms);
     reply.bulk(b"ignoreMaxValDiff");
     reply.number(options.ignore.max_value_diff);
+    integer(reply, "idleTtl", options.idle_ttl_ms);
 }
 
 fn reply_blocks(reply: &impl Reply, series: &Series, key: Key<'_>) {

@@ -102,6 +102,9 @@ pub const MAX_CHUNK_BYTES: u32 = 1 << 20;
 /// `CHUNK_SIZE` where nobody chose one, in bytes.
 pub const DEFAULT_CHUNK_BYTES: u32 = 4096;
 
+/// Longest `IDLE_TTL`, in milliseconds: so long that added to a clock it is still a time.
+pub const MAX_IDLE_TTL_MS: i64 = 1 << 52;
+
 /// Whether `bytes` is a permitted `CHUNK_SIZE`: a multiple of 8 between the two bounds.
 pub const fn is_chunk_size(bytes: i64) -> bool {
     bytes >= MIN_CHUNK_BYTES as i64 && bytes <= MAX_CHUNK_BYTES as i64 && bytes % 8 == 0
@@ -112,6 +115,9 @@ pub const fn is_chunk_size(bytes: i64) -> bool {
 pub struct Options {
     /// Samples older than the newest by more than this are gone; 0 keeps all. Milliseconds.
     pub retention_ms: Timestamp,
+    /// The series is removed when it was not written for so long by the server's clock; 0 is never.
+    /// Milliseconds. The host sees to it.
+    pub idle_ttl_ms: i64,
     /// A block is sealed when its stream has this many bytes, or 512 samples.
     pub chunk_bytes: u32,
     /// How sealed blocks are stored.
@@ -128,6 +134,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             retention_ms: 0,
+            idle_ttl_ms: 0,
             chunk_bytes: DEFAULT_CHUNK_BYTES,
             encoding: Encoding::Compressed,
             duplicate_policy: None,

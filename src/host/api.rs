@@ -20,7 +20,8 @@ use redis_module::raw::{
     RedisModuleConfigGetStringFunc, RedisModuleConfigSetEnumFunc, RedisModuleConfigSetNumericFunc,
     RedisModuleConfigSetStringFunc, RedisModuleCtx, RedisModuleDefragCtx, RedisModuleDigest,
     RedisModuleDisconnectFunc, RedisModuleIO, RedisModuleInfoCtx, RedisModuleInfoFunc,
-    RedisModuleKey, RedisModuleString, RedisModuleType, RedisModuleTypeMethods,
+    RedisModuleKey, RedisModuleScanCB, RedisModuleScanCursor, RedisModuleString,
+    RedisModuleTimerID, RedisModuleTimerProc, RedisModuleType, RedisModuleTypeMethods,
 };
 
 use super::text::Line;
@@ -109,6 +110,7 @@ table! {
         get_value: RedisModule_ModuleTypeGetValue = fn(*mut RedisModuleKey) -> *mut c_void;
         set_value: RedisModule_ModuleTypeSetValue =
             fn(*mut RedisModuleKey, *mut RedisModuleType, *mut c_void) -> c_int;
+        set_expire: RedisModule_SetExpire = fn(*mut RedisModuleKey, raw::mstime_t) -> c_int;
         signal_modified: RedisModule_SignalModifiedKey =
             fn(*mut RedisModuleCtx, *mut RedisModuleString) -> c_int;
 
@@ -148,6 +150,19 @@ table! {
             fn(*mut RedisModuleBlockedClient) -> c_int;
         measure_end: RedisModule_BlockedClientMeasureTimeEnd =
             fn(*mut RedisModuleBlockedClient) -> c_int;
+
+        create_timer: RedisModule_CreateTimer = fn(
+            *mut RedisModuleCtx, raw::mstime_t, RedisModuleTimerProc, *mut c_void)
+            -> RedisModuleTimerID;
+        stop_timer: RedisModule_StopTimer =
+            fn(*mut RedisModuleCtx, RedisModuleTimerID, *mut *mut c_void) -> c_int;
+        select_db: RedisModule_SelectDb = fn(*mut RedisModuleCtx, c_int) -> c_int;
+        create_scan_cursor: RedisModule_ScanCursorCreate = fn() -> *mut RedisModuleScanCursor;
+        restart_scan_cursor: RedisModule_ScanCursorRestart = fn(*mut RedisModuleScanCursor);
+        free_scan_cursor: RedisModule_ScanCursorDestroy = fn(*mut RedisModuleScanCursor);
+        scan: RedisModule_Scan = fn(
+            *mut RedisModuleCtx, *mut RedisModuleScanCursor, RedisModuleScanCB, *mut c_void)
+            -> c_int;
 
         register_info: RedisModule_RegisterInfoFunc =
             fn(*mut RedisModuleCtx, RedisModuleInfoFunc) -> c_int;

@@ -51,6 +51,14 @@ impl Flags {
         self.0 & AT_ONCE == 0 && !self.is_replay()
     }
 
+    /// Whether memory had better be left as it is: the server loads, or has a forked child, with
+    /// which it shares every page until one of them writes to it.
+    pub(super) const fn is_busy(self) -> bool {
+        const BUSY: u32 =
+            raw::REDISMODULE_CTX_FLAGS_LOADING | raw::REDISMODULE_CTX_FLAGS_ACTIVE_CHILD;
+        self.0 & BUSY != 0
+    }
+
     /// Whether the client speaks RESP3.
     pub(super) const fn is_resp3(self) -> bool {
         self.0 & raw::REDISMODULE_CTX_FLAGS_RESP3 != 0

@@ -11,7 +11,11 @@ use super::api;
 use super::context::{Context, ServerString};
 use super::datatype;
 use super::value::{self, Stored};
+use crate::command::host::Writer;
 use crate::engine::Series;
+
+/// No time to live, as the server has it.
+const NO_EXPIRY: i64 = raw::REDISMODULE_NO_EXPIRE as i64;
 
 /// What a key was opened for.
 #[derive(Clone, Copy)]
@@ -110,6 +114,13 @@ impl<'c> OpenKey<'c> {
         unsafe { (self.context.table().get_value)(self.raw.as_ptr()) }
     }
 
+    /// Lets the server remove the key after a time from now on, in milliseconds, or never where
+    /// that is negative. The key is open for writing and holds something.
+    fn set_expiry(&self, ms: i64) {
+        // SAFETY: the key is open. The server refuses a time or a key it does not like.
+        unsafe { (self.context.table().set_expire)(self.raw.as_ptr(), ms) };
+    }
+
     fn is_empty(&self) -> bool {
         const EMPTY: c_int = api::small(raw::REDISMODULE_KEYTYPE_EMPTY);
         // SAFETY: the key is open.
@@ -196,6 +207,20 @@ impl DerefMut for WriteSeries<'_> {
     fn deref_mut(&mut self) -> &mut Series {
         self.changed = true;
         &mut self.series
+    }
+}
+
+impl Writer for WriteSeries<'_> {
+    #[inline]
+    fn written(&mut self) {
+        let idle_ttl_ms = self.series.options().idle_ttl_ms;
+        if idle_ttl_ms != 0 {
+            self.key.set_expiry(idle_ttl_ms);
+        }
+    }
+
+    fn stays(&mut self) {
+        self.key.set_expiry(NO_EXPIRY);
     }
 }
 

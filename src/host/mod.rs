@@ -6,6 +6,7 @@
 //!              |
 //!              +--> execution   a command's view of the server  --> context, key, reply
 //!              |                                                  --> query: worker threads
+//!              +--> idle        a timer: series that rest are packed
 //!              +--> datatype    a value's life: load, save, free --> rdb, defrag, value
 //!              `--> config      settings as the server knows them --> settings
 //!
@@ -26,6 +27,7 @@ mod datatype;
 mod defrag;
 mod execution;
 mod guard;
+mod idle;
 mod key;
 mod query;
 mod rdb;
@@ -110,10 +112,15 @@ unsafe extern "C" fn RedisModule_OnLoad(
 }
 
 /// The exit. No server calls it today: none unloads a module that has a data type, or clients that
-/// wait. If one does, no thread may be left in code that goes away.
+/// wait. If one does, no thread and no timer may be left in code that goes away.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn RedisModule_OnUnload(_ctx: *mut RedisModuleCtx) -> c_int {
+unsafe extern "C" fn RedisModule_OnUnload(ctx: *mut RedisModuleCtx) -> c_int {
+    // SAFETY: the module has been loaded.
+    let server = unsafe { Server::resolved() };
+    // SAFETY: the server passes a context, and it is not kept.
+    let context = unsafe { Context::new(server, ctx) };
     guard::or_fail(api::ERR, || {
+        idle::stop(context);
         query::POOL.stop();
         api::OK
     })
@@ -132,5 +139,7 @@ fn load<'c>(context: Context<'c>, args: &'c [ServerString<'c>]) -> Result<(), St
     datatype::register(context)?;
     register::register(context)?;
     query::register_info(context)?;
-    config::register(context)
+    config::register(context)?;
+    idle::start(context);
+    Ok(())
 }

@@ -6,6 +6,7 @@
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::command::error::Token;
 use crate::command::host::Settings;
@@ -32,6 +33,7 @@ pub(super) struct State {
     max_samples: Number,
     query_timeout: Number,
     max_queries: Number,
+    idle_seal: Number,
 }
 
 /// What limits a query.
@@ -137,6 +139,7 @@ impl State {
                 violation: c"must be a whole number from 1 to 10000",
                 value: AtomicI64::new(128),
             },
+            idle_seal: Number::any_from_zero(c"idle-seal", 60_000),
         }
     }
 
@@ -170,8 +173,14 @@ impl State {
         usize::try_from(self.threads.get()).unwrap_or(0)
     }
 
+    /// How long a series is not written until it is packed; `None` is never.
+    pub(super) fn idle_seal(&self) -> Option<Duration> {
+        let ms = self.idle_seal.get().unsigned_abs();
+        (ms > 0).then(|| Duration::from_millis(ms))
+    }
+
     /// Every setting.
-    pub(super) const fn all(&'static self) -> [Setting; 11] {
+    pub(super) const fn all(&'static self) -> [Setting; 12] {
         [
             Setting::Number(&self.retention),
             Setting::Number(&self.chunk_size),
@@ -184,6 +193,7 @@ impl State {
             Setting::Number(&self.max_samples),
             Setting::Number(&self.query_timeout),
             Setting::Number(&self.max_queries),
+            Setting::Number(&self.idle_seal),
         ]
     }
 

@@ -147,8 +147,10 @@ pub struct Encoder {
     writer: BitWriter,
     clock: Clock,
     value_bits: u64,
-    len: usize,
+    len: u32,
     window: Window,
+    /// For whoever looks after the encoder: 0 since the last push, unless set.
+    age: u8,
 }
 
 impl Default for Encoder {
@@ -158,7 +160,7 @@ impl Default for Encoder {
 }
 
 impl Encoder {
-    /// A block without samples; allocates nothing.
+    /// A block without samples; allocates nothing. It can take 2^32 - 1.
     pub const fn new() -> Self {
         Self {
             writer: BitWriter::new(),
@@ -166,6 +168,7 @@ impl Encoder {
             value_bits: 0,
             len: 0,
             window: Window::WHOLE,
+            age: 0,
         }
     }
 
@@ -176,6 +179,7 @@ impl Encoder {
             return self.push_first(time_ms, value);
         }
         self.len += 1;
+        self.age = 0;
         let time = Code::of(self.clock.advance_to(time_ms), &mut self.writer);
         let value_bits = value.to_bits();
         let change = value_bits ^ self.value_bits;
@@ -208,6 +212,7 @@ impl Encoder {
     #[cold]
     fn push_first(&mut self, time_ms: i64, value: f64) {
         self.len = 1;
+        self.age = 0;
         self.clock = Clock::starting_at(time_ms);
         self.value_bits = value.to_bits();
         self.writer.write(time_ms.cast_unsigned(), 64);
@@ -216,7 +221,7 @@ impl Encoder {
 
     /// Number of samples.
     pub fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// Whether there is no sample.
@@ -239,7 +244,7 @@ impl Encoder {
     /// # Errors
     /// None, as long as nobody has changed what [`Encoder::buffer_mut`] lends; `Corrupt` then.
     pub fn decode_into(&self, out: &mut Columns) -> Result<(), Error> {
-        read_all(self.writer.reader(), self.len, out)
+        read_all(self.writer.reader(), self.len(), out)
     }
 
     /// The finished block; the encoder goes on.
@@ -257,6 +262,16 @@ impl Encoder {
     /// The heap buffer, for accounting. Not the block: the last bits are not in it.
     pub fn buffer(&self) -> &Vec<u8> {
         self.writer.buffer()
+    }
+
+    /// What [`Encoder::set_age`] has set since the last push, or 0.
+    pub fn age(&self) -> u8 {
+        self.age
+    }
+
+    /// Notes how long nothing was pushed, in a unit of the caller.
+    pub fn set_age(&mut self, age: u8) {
+        self.age = age;
     }
 
     /// The heap buffer, for a host that moves it. Its contents and length must stay as they are.

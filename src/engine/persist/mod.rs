@@ -9,8 +9,13 @@ mod series;
 use super::{Error, Result};
 pub use series::{read_series, write_series};
 
-/// Version of the form written; the encoding version of the server's data type.
-pub const VERSION: u32 = 1;
+/// Version of the form written; the encoding version of the server's data type. Older ones are read.
+///
+/// | version | what it brought |
+/// |---|---|
+/// | 1 | the form as it began |
+/// | 2 | `idle_ttl_ms` |
+pub const VERSION: u32 = 2;
 
 /// Most bytes of one record. A block is at most half of it; what claims more is corrupt.
 pub const MAX_RECORD_BYTES: usize = 16 << 20;

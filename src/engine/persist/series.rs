@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! record 0   | retention_ms i64 | chunk_bytes u32 | encoding u8 | policy u8 (255: none) |
-//!            | ignore time i64 | ignore value f64 | sealed blocks u32 | labels, packed .. |
+//!            | ignore time i64 | ignore value f64 | idle_ttl_ms i64, from version 2 on |
+//!            | sealed blocks u32 | labels, packed .. |
 //! record i   | form u8 | count u16 | payload .. |                  one a sealed block
 //! last       | form u8 | count u16 | payload .. |                  the open block, maybe empty
 //! ```
@@ -15,7 +16,9 @@ use std::collections::VecDeque;
 use super::{Sink, Source};
 use crate::engine::codec::{Columns, gorilla};
 use crate::engine::labels::Labels;
-use crate::engine::options::{DuplicatePolicy, Encoding, Ignore, Options, is_chunk_size};
+use crate::engine::options::{
+    DuplicatePolicy, Encoding, Ignore, MAX_IDLE_TTL_MS, Options, is_chunk_size,
+};
 use crate::engine::series::Order;
 use crate::engine::series::block::{Block, Form};
 use crate::engine::{Error, Result, Series, TimeRange};
@@ -54,10 +57,10 @@ pub fn write_series(series: &Series, sink: &mut impl Sink) {
 /// # Errors
 /// `Corrupt` where they are not what [`write_series`] writes, `Limit` for labels over theirs.
 pub fn read_series(source: &mut impl Source, version: u32) -> Result<Series> {
-    if version != super::VERSION {
+    if !(1..=super::VERSION).contains(&version) {
         return Err(Error::Corrupt { what: "version" });
     }
-    let (options, sealed_count) = read_header(&source.record()?)?;
+    let (options, sealed_count) = read_header(&source.record()?, version)?;
     let mut sealed = VecDeque::new();
     let mut columns = Columns::default();
     for _ in 0..sealed_count {
@@ -79,6 +82,11 @@ pub fn read_series(source: &mut impl Source, version: u32) -> Result<Series> {
     Series::from_blocks(options, sealed, &columns)
 }
 
+/// Whether the header has `idle_ttl_ms`.
+const fn has_idle_ttl(version: u32) -> bool {
+    version >= 2
+}
+
 fn header(options: &Options, sealed: u32) -> Vec<u8> {
     let mut record = Vec::new();
     record.extend(options.retention_ms.to_le_bytes());
@@ -91,12 +99,13 @@ fn header(options: &Options, sealed: u32) -> Vec<u8> {
     );
     record.extend(options.ignore.max_time_diff_ms.to_le_bytes());
     record.extend(options.ignore.max_value_diff.to_le_bytes());
+    record.extend(options.idle_ttl_ms.to_le_bytes());
     record.extend(sealed.to_le_bytes());
     record.extend(options.labels.packed());
     record
 }
 
-fn read_header(record: &[u8]) -> Result<(Options, u32)> {
+fn read_header(record: &[u8], version: u32) -> Result<(Options, u32)> {
     let mut rest = record;
     let retention_ms = i64::from_le_bytes(take(&mut rest)?);
     let chunk_bytes = u32::from_le_bytes(take(&mut rest)?);
@@ -104,10 +113,16 @@ fn read_header(record: &[u8]) -> Result<(Options, u32)> {
     let [policy] = take(&mut rest)?;
     let max_time_diff_ms = i64::from_le_bytes(take(&mut rest)?);
     let max_value_diff = f64::from_le_bytes(take(&mut rest)?);
+    let idle_ttl_ms = if has_idle_ttl(version) {
+        i64::from_le_bytes(take(&mut rest)?)
+    } else {
+        0
+    };
     let sealed = u32::from_le_bytes(take(&mut rest)?);
     let encoding = Encoding::ALL.get(usize::from(encoding)).copied();
     let known_policy = DuplicatePolicy::ALL.get(usize::from(policy)).copied();
     let sound = retention_ms >= 0
+        && (0..=MAX_IDLE_TTL_MS).contains(&idle_ttl_ms)
         && is_chunk_size(i64::from(chunk_bytes))
         && (known_policy.is_some() || policy == NO_POLICY)
         && max_time_diff_ms >= 0
@@ -117,6 +132,7 @@ fn read_header(record: &[u8]) -> Result<(Options, u32)> {
     };
     let options = Options {
         retention_ms,
+        idle_ttl_ms,
         chunk_bytes,
         encoding,
         duplicate_policy: known_policy,

@@ -12,6 +12,7 @@ impl Series {
     pub fn digest(&self, feed: &mut dyn FnMut(&[u8])) {
         let options = self.options();
         feed(&options.retention_ms.to_le_bytes());
+        feed(&options.idle_ttl_ms.to_le_bytes());
         feed(&options.chunk_bytes.to_le_bytes());
         feed(&[
             options.encoding as u8,

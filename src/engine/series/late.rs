@@ -125,6 +125,9 @@ impl Series {
             let form = if is_warm { Form::Raw } else { self.form() };
             self.replace_sealed(index, &columns, form);
             self.cool();
+            if let Some(open) = &mut self.open {
+                open.set_age(0);
+            }
         }
     }
 
@@ -161,8 +164,16 @@ impl Series {
 
     /// Gives blocks that are warm no longer the form of the series.
     pub(super) fn cool(&mut self) {
+        self.cool_until(self.sealed.len().saturating_sub(WARM_BLOCKS));
+    }
+
+    /// Gives all blocks the form of the series.
+    pub(super) fn cool_all(&mut self) {
+        self.cool_until(self.sealed.len());
+    }
+
+    fn cool_until(&mut self, end: usize) {
         let form = self.form();
-        let end = self.sealed.len().saturating_sub(WARM_BLOCKS);
         let mut columns = Columns::default();
         for block in self
             .sealed

@@ -10,12 +10,13 @@
 //!
 //! Invariants, checked by [`Series::validate`]:
 //! - times rise strictly through all blocks and are never negative;
-//! - a sealed block has 1 to [`SPLIT_SAMPLES`](block::SPLIT_SAMPLES) samples;
+//! - a sealed block has 1 to [`SPLIT_SAMPLES`] samples;
 //! - with any sample at all there is an open block, so the newest sample is always at hand;
 //! - no sealed block lies wholly before the retention window.
 //!
 //! Appending is O(1) amortised. A late sample re-encodes the one block it falls into, and at the end
-//! of the series, where late samples mostly fall, not even that (see `late`).
+//! of the series, where late samples mostly fall, not even that (see `late`). What is kept in a form
+//! that waits for more samples is packed once they do not come (see `settle`).
 
 pub mod block;
 mod cursor;
@@ -24,13 +25,14 @@ mod digest;
 mod duplicates;
 mod late;
 mod open;
+mod settle;
 
 use std::collections::VecDeque;
 
 use super::codec::Columns;
 use super::options::{Encoding, Options};
 use super::{Error, Result, Sample, TimeRange, Timestamp};
-use block::{Block, Form, Payload};
+use block::{Block, Form, Payload, SPLIT_SAMPLES};
 pub use cursor::{Cursor, Order, Part};
 pub use duplicates::{Added, Upsert};
 use open::{Open, Tail};
@@ -219,6 +221,9 @@ impl Series {
                 encoder
                     .decode_into(&mut columns)
                     .expect("BUG: an open block decodes");
+                if self.merge_with_last(&columns, encoder.size_bytes(), SPLIT_SAMPLES) {
+                    return;
+                }
                 let Columns { times, values } = &columns;
                 let block = match form {
                     Form::Raw => Block::encode(times, values, form),

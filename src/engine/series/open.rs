@@ -42,7 +42,9 @@ pub(super) struct PlainTail {
     pub(super) columns: Columns,
     /// Number of samples at which the stream would have had the size of a full block, judged by
     /// those it had.
-    full_len: usize,
+    full_len: u16,
+    /// As [`Encoder::age`].
+    age: u8,
 }
 
 impl Open {
@@ -69,7 +71,10 @@ impl Open {
                 }
                 encoder.push(time_ms, value);
             }
-            Tail::Columns(plain) => plain.columns.push(time_ms, value),
+            Tail::Columns(plain) => {
+                plain.age = 0;
+                plain.columns.push(time_ms, value);
+            }
         }
         self.newest = sample;
     }
@@ -81,7 +86,7 @@ impl Open {
             Tail::Stream(encoder) => {
                 encoder.len() >= SEAL_SAMPLES || encoder.size_bytes() >= full_bytes
             }
-            Tail::Columns(plain) => plain.columns.len() >= plain.full_len,
+            Tail::Columns(plain) => plain.columns.len() >= usize::from(plain.full_len),
         }
     }
 
@@ -94,7 +99,9 @@ impl Open {
     ) {
         let encoder = match &mut self.tail {
             Tail::Columns(plain) => {
-                change(&mut plain.columns);
+                if change(&mut plain.columns) {
+                    plain.age = 0;
+                }
                 return;
             }
             Tail::Stream(encoder) => encoder,
@@ -106,7 +113,46 @@ impl Open {
             .unwrap_or(SEAL_SAMPLES);
         let full_len = full_len.clamp(1, SEAL_SAMPLES);
         if change(&mut columns) {
-            self.tail = Tail::Columns(Box::new(PlainTail { columns, full_len }));
+            self.tail = Tail::Columns(Box::new(PlainTail {
+                columns,
+                full_len: u16::try_from(full_len).unwrap_or(u16::MAX),
+                age: 0,
+            }));
+        }
+    }
+
+    /// Makes a stream of columns again.
+    pub(super) fn streamline(&mut self) {
+        if let Tail::Columns(plain) = &self.tail {
+            let mut encoder = Encoder::new();
+            for (&time_ms, &value) in plain.columns.times.iter().zip(&plain.columns.values) {
+                encoder.push(time_ms, value);
+            }
+            self.first_ms = plain.columns.times.first().copied().unwrap_or_default();
+            self.tail = Tail::Stream(encoder);
+        }
+    }
+
+    /// Gives back the room of a stream for more samples.
+    pub(super) fn shrink(&mut self) {
+        if let Tail::Stream(encoder) = &mut self.tail {
+            encoder.buffer_mut().shrink_to_fit();
+        }
+    }
+
+    /// How long the tail has been as it is, in the unit of [`Open::set_age`].
+    pub(super) fn age(&self) -> u8 {
+        match &self.tail {
+            Tail::Stream(encoder) => encoder.age(),
+            Tail::Columns(plain) => plain.age,
+        }
+    }
+
+    /// Notes how long the tail has been as it is; the next change makes it 0 again.
+    pub(super) fn set_age(&mut self, age: u8) {
+        match &mut self.tail {
+            Tail::Stream(encoder) => encoder.set_age(age),
+            Tail::Columns(plain) => plain.age = age,
         }
     }
 
