@@ -117,17 +117,20 @@ impl Aggregator {
             Self::Min | Self::Max | Self::Range => needs.extremes = true,
             Self::StdP | Self::StdS | Self::VarP | Self::VarS => needs.moments = true,
             Self::Twa => needs.area = true,
-            Self::Count | Self::First | Self::Last | Self::CountNan | Self::CountAll => {}
+            Self::First => needs.first = true,
+            Self::Count | Self::Last | Self::CountNan | Self::CountAll => {}
         }
         needs
     }
 }
 
 /// What must be computed; the counts and the samples at both ends cost next to nothing and are
-/// always there.
+/// always there, but for the first value of a whole block, which its descriptor does not have.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "a set of four")]
+#[expect(clippy::struct_excessive_bools, reason = "a set of five")]
 pub struct Needs {
+    /// The first value; where it is not needed, NaN may stand for it.
+    pub first: bool,
     sum: bool,
     extremes: bool,
     moments: bool,
@@ -136,6 +139,7 @@ pub struct Needs {
 
 impl Needs {
     const NONE: Self = Self {
+        first: false,
         sum: false,
         extremes: false,
         moments: false,
@@ -153,6 +157,7 @@ impl Needs {
             .iter()
             .map(|one| one.needs())
             .fold(Self::NONE, |a, b| Self {
+                first: a.first || b.first,
                 sum: a.sum || b.sum,
                 extremes: a.extremes || b.extremes,
                 moments: a.moments || b.moments,
@@ -226,10 +231,15 @@ impl Partial {
     }
 
     /// What a block's descriptor tells: all that is needed where [`Needs::are_told_by`] says so.
-    pub fn of_block(block: &Block) -> Option<Self> {
+    pub fn of_block(needs: Needs, block: &Block) -> Option<Self> {
+        let first = if needs.first {
+            block.first()?
+        } else {
+            Sample::new(block.first_ms(), f64::NAN)
+        };
         Some(Self {
             count: block.len() as u64,
-            ends: Some((block.first()?, block.last())),
+            ends: Some((first, block.last())),
             sum: block.sum(),
             extremes: block.extremes(),
             ..Self::default()
@@ -238,13 +248,13 @@ impl Partial {
 
     /// These samples and then `later` ones.
     #[must_use]
-    pub fn followed_by(mut self, later: Self) -> Self {
-        self.append(later);
+    pub fn followed_by(mut self, needs: Needs, later: Self) -> Self {
+        self.append(needs, later);
         self
     }
 
     /// Takes in what is known of later samples.
-    pub fn append(&mut self, later: Self) {
+    pub fn append(&mut self, needs: Needs, later: Self) {
         self.nan_count += later.nan_count;
         let Some((later_first, later_last)) = later.ends else {
             return;
@@ -261,12 +271,16 @@ impl Partial {
         self.sum += later.sum;
         let ((min, max), (later_min, later_max)) = (self.extremes, later.extremes);
         self.extremes = (min.min(later_min), max.max(later_max));
-        self.moments.merge(later.moments);
-        self.area += area(
-            &[last.time_ms, later_first.time_ms],
-            &[last.value, later_first.value],
-        );
-        self.area += later.area;
+        if needs.moments {
+            self.moments.merge(later.moments);
+        }
+        if needs.area {
+            self.area += area(
+                &[last.time_ms, later_first.time_ms],
+                &[last.value, later_first.value],
+            );
+            self.area += later.area;
+        }
     }
 
     /// Oldest and newest sample that is not NaN.

@@ -57,13 +57,17 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
         give: G,
     ) -> Self {
         let aggregators = &aggregation.aggregators;
+        let looks_around = aggregation.looks_around();
+        let mut needs = Needs::of(aggregators);
+        // The number ahead of a bucket may be the first of the next.
+        needs.first |= looks_around;
         Self {
             aggregation,
             series,
             selection,
             watch,
-            needs: Needs::of(aggregators),
-            looks_around: aggregation.looks_around(),
+            needs,
+            looks_around,
             bucket: None,
             behind: None,
             looked_up: None,
@@ -85,7 +89,9 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
             let summary = self
                 .aggregation
                 .summarised(self.needs, self.selection, part, range)
-                .and_then(|(start_ms, block)| Some((start_ms, Partial::of_block(block)?)));
+                .and_then(|(start_ms, block)| {
+                    Some((start_ms, Partial::of_block(self.needs, block)?))
+                });
             if let Some((start_ms, partial)) = summary {
                 self.take(start_ms, partial)?;
             } else if self.selection.read(part, range, self.watch, &mut columns)? {
@@ -132,8 +138,8 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
             && *open_ms == start_ms
         {
             match order {
-                Order::Ascending => partial.append(run),
-                Order::Descending => *partial = run.followed_by(*partial),
+                Order::Ascending => partial.append(self.needs, run),
+                Order::Descending => *partial = run.followed_by(self.needs, *partial),
             }
             if run.ends().is_some() {
                 // We have come to what was looked up, or past it.
