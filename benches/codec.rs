@@ -30,7 +30,7 @@ struct Block {
     count: usize,
 }
 
-fn encode_ours(times: &[i64], values: &[f64]) -> Block {
+fn encode_gorilla(times: &[i64], values: &[f64]) -> Block {
     let mut encoder = gorilla::Encoder::new();
     for (&time, &value) in times.iter().zip(values) {
         encoder.push(time, value);
@@ -53,7 +53,7 @@ fn encode_tsz(times: &[i64], values: &[f64]) -> Block {
     }
 }
 
-fn decode_ours(block: &Block, out: &mut Columns) {
+fn decode_gorilla(block: &Block, out: &mut Columns) {
     gorilla::decode(&block.bytes, block.count, out).unwrap();
 }
 
@@ -79,7 +79,7 @@ fn decode_packed(block: &Block, out: &mut Columns) {
 type EncodeBlock = fn(&[i64], &[f64]) -> Block;
 type DecodeBlock = fn(&Block, &mut Columns);
 const CODECS: [(&str, EncodeBlock, DecodeBlock); 3] = [
-    ("gorilla", encode_ours, decode_ours),
+    ("gorilla", encode_gorilla, decode_gorilla),
     ("tsz", encode_tsz, decode_tsz),
     ("packed", encode_packed, decode_packed),
 ];

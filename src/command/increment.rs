@@ -10,7 +10,6 @@ use super::number::{self, Time};
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use super::{Command, effect};
 use crate::engine::options::DuplicatePolicy;
-use crate::engine::series::Added;
 use crate::engine::{Sample, Series};
 use std::ffi::CStr;
 
@@ -105,7 +104,7 @@ fn increment<H: Host>(host: &H, mut args: Args<'_>, sign: f64, event: &'static C
         Slot::Foreign => return Err(Error::WrongType),
         Slot::Series(mut series) => {
             let raised = raise(&mut series)?;
-            if is_change(raised.0) {
+            if raised.0.is_change() {
                 series.written();
             }
             raised
@@ -119,14 +118,10 @@ fn increment<H: Host>(host: &H, mut args: Args<'_>, sign: f64, event: &'static C
             raised
         }
     };
-    if is_change(added) {
+    if added.is_change() {
         effect::send_samples(host, key, &[newest]);
         host.notify(event, key);
     }
     host.reply().integer(newest.time_ms);
     Ok(())
-}
-
-const fn is_change(added: Added) -> bool {
-    matches!(added, Added::Stored | Added::Updated(_))
 }

@@ -49,10 +49,12 @@ fn digit(byte: u8) -> Option<u64> {
 }
 
 /// Reads a number: decimal, with or without exponent, or an infinity by name. Not NaN.
+#[inline]
 pub(super) fn real(text: &[u8]) -> Option<f64> {
-    if let Some(number) = short_decimal(text) {
-        return Some(number);
-    }
+    short_decimal(text).or_else(|| any_number(text))
+}
+
+fn any_number(text: &[u8]) -> Option<f64> {
     let number: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     let named = || text.iter().any(|&byte| byte.eq_ignore_ascii_case(&b'n'));
     // What overflows is not the number that was meant.
@@ -96,6 +98,7 @@ fn short_decimal(text: &[u8]) -> Option<f64> {
 }
 
 /// Reads a finite number.
+#[inline]
 pub(super) fn finite(text: &[u8]) -> Option<f64> {
     real(text).filter(|number| number.is_finite())
 }
@@ -106,7 +109,7 @@ pub(super) fn finite(text: &[u8]) -> Option<f64> {
 /// `Invalid`.
 #[inline]
 pub(super) fn value(text: &[u8]) -> Result<f64> {
-    if let Some(number) = short_decimal(text) {
+    if let Some(number) = finite(text) {
         return Ok(number);
     }
     let unsigned = text
@@ -116,7 +119,7 @@ pub(super) fn value(text: &[u8]) -> Result<f64> {
     if unsigned.eq_ignore_ascii_case(b"nan") {
         return Ok(f64::NAN);
     }
-    finite(text).ok_or_else(|| Error::Invalid("invalid value", Token::from(text)))
+    Err(Error::Invalid("invalid value", Token::from(text)))
 }
 
 /// The time of a write.

@@ -63,11 +63,6 @@ impl Rows {
         self.len == 0
     }
 
-    /// Number of values in each row.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
     /// Adds a row; says whether there is room for more.
     #[inline]
     pub fn push(&mut self, time_ms: Timestamp, values: &[f64]) -> ControlFlow<()> {

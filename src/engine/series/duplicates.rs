@@ -19,6 +19,16 @@ pub enum Upsert {
 }
 
 impl Upsert {
+    /// The rules most tests of writes go by.
+    #[cfg(test)]
+    pub(super) const KEEP_LAST: Self = Self::Client {
+        policy: DuplicatePolicy::Last,
+        ignore: Ignore {
+            max_time_diff_ms: 0,
+            max_value_diff: 0.0,
+        },
+    };
+
     /// Whether `sample` says nothing new after `newest`.
     #[inline]
     pub(super) fn ignores(&self, newest: Sample, sample: Sample) -> bool {
@@ -87,4 +97,11 @@ pub enum Added {
     Unchanged,
     /// It said nothing new.
     Ignored,
+}
+
+impl Added {
+    /// Whether the series is not what it was.
+    pub const fn is_change(self) -> bool {
+        matches!(self, Self::Stored | Self::Updated(_))
+    }
 }

@@ -233,7 +233,7 @@ fn upsert_all(
                 Ok(Added::Stored)
             }
         };
-        changed |= matches!(added, Ok(Added::Stored | Added::Updated(_)));
+        changed |= added.as_ref().is_ok_and(|one| one.is_change());
         tell(sample, added);
     }
     changed
@@ -243,14 +243,6 @@ fn upsert_all(
 mod tests {
     use super::*;
     use crate::engine::options::{DuplicatePolicy, Ignore, Options};
-
-    const KEEP_LAST: Upsert = Upsert::Client {
-        policy: DuplicatePolicy::Last,
-        ignore: Ignore {
-            max_time_diff_ms: 0,
-            max_value_diff: 0.0,
-        },
-    };
 
     fn raw_blocks(series: &Series) -> Vec<usize> {
         let forms = series.sealed().iter().map(Block::form).enumerate();
@@ -266,10 +258,10 @@ mod tests {
         let mut stored = 0;
         for step in 0..20_000 {
             let sample = Sample::new(step * 1_000, 1.0);
-            assert_eq!(series.add(sample, &KEEP_LAST), Ok(Added::Stored));
+            assert_eq!(series.add(sample, &Upsert::KEEP_LAST), Ok(Added::Stored));
             if step > 9_000 {
                 let late = Sample::new((step - (step * 7_919) % 9_000) * 1_000 - 500, 2.0);
-                stored += u64::from(series.add(late, &KEEP_LAST) == Ok(Added::Stored));
+                stored += u64::from(series.add(late, &Upsert::KEEP_LAST) == Ok(Added::Stored));
             }
             let first_warm = series.sealed().len().saturating_sub(WARM_BLOCKS);
             assert!(raw_blocks(&series).iter().all(|&index| index >= first_warm));
@@ -284,7 +276,11 @@ mod tests {
     fn a_sample_that_changes_nothing_leaves_the_open_block_as_it_was() {
         let mut series = Series::new(Options::default());
         for step in 0..100 {
-            assert!(series.add(Sample::new(step, 1.0), &KEEP_LAST).is_ok());
+            assert!(
+                series
+                    .add(Sample::new(step, 1.0), &Upsert::KEEP_LAST)
+                    .is_ok()
+            );
         }
         let size = |series: &Series| {
             let parts = series.parts(TimeRange::ALL, super::super::Order::Ascending);
@@ -298,7 +294,7 @@ mod tests {
         assert!(series.add(Sample::new(50, 2.0), &refuse).is_err());
         assert_eq!(size(&series), before);
         assert_eq!(
-            series.add(Sample::new(50, 2.0), &KEEP_LAST),
+            series.add(Sample::new(50, 2.0), &Upsert::KEEP_LAST),
             Ok(Added::Updated(2.0))
         );
         assert_eq!(size(&series), 100 * 16);

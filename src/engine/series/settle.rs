@@ -141,16 +141,8 @@ impl Series {
 mod tests {
     use super::*;
     use crate::engine::Sample;
-    use crate::engine::options::{DuplicatePolicy, Ignore, Options};
+    use crate::engine::options::Options;
     use crate::engine::series::{Allocation, Upsert};
-
-    const KEEP_LAST: Upsert = Upsert::Client {
-        policy: DuplicatePolicy::Last,
-        ignore: Ignore {
-            max_time_diff_ms: 0,
-            max_value_diff: 0.0,
-        },
-    };
 
     fn reading(step: i32) -> Sample {
         let value = f64::from(200 + (step * 7_919) % 31) / 10.0;
@@ -159,7 +151,7 @@ mod tests {
 
     fn add(series: &mut Series, steps: std::ops::Range<i32>) {
         for step in steps {
-            assert!(series.add(reading(step), &KEEP_LAST).is_ok());
+            assert!(series.add(reading(step), &Upsert::KEEP_LAST).is_ok());
         }
     }
 
@@ -192,7 +184,7 @@ mod tests {
         add(&mut series, 0..2_000);
         for late in [1_990, 1_400, 900] {
             let sample = Sample::new(reading(late).time_ms + 1, 0.5);
-            assert!(series.add(sample, &KEEP_LAST).is_ok());
+            assert!(series.add(sample, &Upsert::KEEP_LAST).is_ok());
         }
         let (before, same) = (heap_bytes(&series), digest(&series));
         series.settle();
@@ -219,15 +211,15 @@ mod tests {
         assert!(!series.visit());
         add(&mut series, 300..301);
         assert!(!series.visit());
-        assert!(series.add(reading(5), &KEEP_LAST).is_ok());
+        assert!(series.add(reading(5), &Upsert::KEEP_LAST).is_ok());
         let late = Sample::new(reading(7).time_ms + 1, 0.5);
-        assert!(series.add(late, &KEEP_LAST).is_ok());
+        assert!(series.add(late, &Upsert::KEEP_LAST).is_ok());
         assert!(!series.visit());
         assert!(series.visit());
         assert!(!series.visit());
         assert!(!series.visit());
         let late = Sample::new(reading(8).time_ms + 1, 0.5);
-        assert!(series.add(late, &KEEP_LAST).is_ok());
+        assert!(series.add(late, &Upsert::KEEP_LAST).is_ok());
         assert!(!series.visit());
         assert!(series.visit());
     }
