@@ -49,7 +49,6 @@ fn digit(byte: u8) -> Option<u64> {
 }
 
 /// Reads a number: decimal, with or without exponent, or an infinity by name. Not NaN.
-#[inline]
 pub(super) fn real(text: &[u8]) -> Option<f64> {
     short_decimal(text).or_else(|| any_number(text))
 }
@@ -98,7 +97,6 @@ fn short_decimal(text: &[u8]) -> Option<f64> {
 }
 
 /// Reads a finite number.
-#[inline]
 pub(super) fn finite(text: &[u8]) -> Option<f64> {
     real(text).filter(|number| number.is_finite())
 }
@@ -109,7 +107,15 @@ pub(super) fn finite(text: &[u8]) -> Option<f64> {
 /// `Invalid`.
 #[inline]
 pub(super) fn value(text: &[u8]) -> Result<f64> {
-    if let Some(number) = finite(text) {
+    match short_decimal(text) {
+        Some(number) => Ok(number),
+        None => long_value(text),
+    }
+}
+
+/// Reads a value that is no short decimal.
+fn long_value(text: &[u8]) -> Result<f64> {
+    if let Some(number) = any_number(text).filter(|number| number.is_finite()) {
         return Ok(number);
     }
     let unsigned = text
