@@ -27,7 +27,7 @@ impl Query for RangeQuestion<'_> {
 
     fn detach(self) -> RangeQuestion<'static> {
         RangeQuestion {
-            series: Cow::Owned(self.query.excerpt(&self.series)),
+            series: Cow::Owned(self.series.into_owned()),
             query: self.query,
         }
     }

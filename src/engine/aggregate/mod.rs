@@ -246,15 +246,29 @@ impl Partial {
         })
     }
 
+    /// Takes in a block of later samples by its descriptor: [`Partial::of_block`], in place. Some
+    /// number came before.
+    #[inline]
+    pub fn append_block(&mut self, block: &Block) {
+        let Some((_, last)) = &mut self.ends else {
+            return;
+        };
+        *last = block.last();
+        self.count += block.len() as u64;
+        self.sum += block.sum();
+        self.extremes = wider(self.extremes, block.extremes());
+    }
+
     /// These samples and then `later` ones.
     #[must_use]
     pub fn followed_by(mut self, needs: Needs, later: Self) -> Self {
-        self.append(needs, later);
+        self.append(needs, &later);
         self
     }
 
     /// Takes in what is known of later samples.
-    pub fn append(&mut self, needs: Needs, later: Self) {
+    #[inline]
+    pub fn append(&mut self, needs: Needs, later: &Self) {
         self.nan_count += later.nan_count;
         let Some((later_first, later_last)) = later.ends else {
             return;
@@ -262,15 +276,14 @@ impl Partial {
         let Some((first, last)) = self.ends else {
             *self = Self {
                 nan_count: self.nan_count,
-                ..later
+                ..*later
             };
             return;
         };
         self.count += later.count;
         self.ends = Some((first, later_last));
         self.sum += later.sum;
-        let ((min, max), (later_min, later_max)) = (self.extremes, later.extremes);
-        self.extremes = (min.min(later_min), max.max(later_max));
+        self.extremes = wider(self.extremes, later.extremes);
         if needs.moments {
             self.moments.merge(later.moments);
         }
@@ -326,14 +339,20 @@ impl Partial {
     }
 }
 
+/// The extremes of two sets of values, none of which is NaN.
+#[inline]
+fn wider((min, max): (f64, f64), (other_min, other_max): (f64, f64)) -> (f64, f64) {
+    (
+        if other_min < min { other_min } else { min },
+        if other_max > max { other_max } else { max },
+    )
+}
+
 fn extremes(values: &[f64]) -> (f64, f64) {
     // Comparisons and not `f64::min`, which must mind NaN; there is none, and this vectorises.
     values
         .iter()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), &value| {
-            (
-                if value < min { value } else { min },
-                if value > max { value } else { max },
-            )
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |extremes, &value| {
+            wider(extremes, (value, value))
         })
 }

@@ -27,6 +27,19 @@ impl Sum {
         Self::map(values, |value| if value.is_nan() { 0.0 } else { value })
     }
 
+    /// The sum of one value, which is not NaN.
+    #[inline]
+    pub fn of_one(value: f64) -> Self {
+        if value.is_finite() {
+            Self {
+                high: value,
+                ..Self::default()
+            }
+        } else {
+            Self::of(&[value])
+        }
+    }
+
     /// The sum of `term` of each value, none of which is NaN.
     pub fn map(values: &[f64], term: impl Fn(f64) -> f64) -> Self {
         let sum = add_up(values, &term);
@@ -84,6 +97,7 @@ impl Sum {
 }
 
 impl AddAssign for Sum {
+    #[inline]
     fn add_assign(&mut self, other: Self) {
         let (mut left, mut right) = (*self, other);
         if left.scaled || right.scaled || !(left.high + right.high).is_finite() {

@@ -11,16 +11,14 @@
 //! Summaries are not stored: they are made from the samples, so they cannot lie. That means
 //! reading decodes every block once, and what does not decode, or is out of order, is refused.
 
-use std::collections::VecDeque;
-
 use super::{Sink, Source};
 use crate::engine::codec::{Columns, gorilla};
 use crate::engine::labels::Labels;
 use crate::engine::options::{
     DuplicatePolicy, Encoding, Ignore, MAX_IDLE_TTL_MS, Options, is_chunk_size,
 };
-use crate::engine::series::Order;
 use crate::engine::series::block::{Block, Form};
+use crate::engine::series::{Blocks, Order};
 use crate::engine::{Error, Result, Series, TimeRange};
 
 const NO_POLICY: u8 = u8::MAX;
@@ -31,7 +29,7 @@ const BLOCK_HEAD: usize = 3;
 pub fn write_series(series: &Series, sink: &mut impl Sink) {
     let sealed = u32::try_from(series.sealed().len()).unwrap_or(u32::MAX);
     sink.record(&header(series.options(), sealed));
-    for block in series.sealed() {
+    for block in series.sealed().iter() {
         sink.record(&block_record(block.form(), block.len(), block.bytes()));
     }
     let mut columns = Columns::default();
@@ -61,7 +59,7 @@ pub fn read_series(source: &mut impl Source, version: u32) -> Result<Series> {
         return Err(Error::Corrupt { what: "version" });
     }
     let (options, sealed_count) = read_header(&source.record()?, version)?;
-    let mut sealed = VecDeque::new();
+    let mut sealed = Blocks::default();
     let mut columns = Columns::default();
     for _ in 0..sealed_count {
         let record = source.record()?;

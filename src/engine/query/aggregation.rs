@@ -80,13 +80,16 @@ impl Aggregation {
     }
 
     /// The start of the bucket whose share a block's descriptor tells, and that block: it is
-    /// sealed, lies inside one bucket, and every sample of it counts.
+    /// sealed, lies inside one bucket, and every sample of it counts. Cheap where the bucket is the
+    /// one that starts at `near_ms`, or the next.
+    #[inline]
     pub(super) fn summarised<'s>(
         &self,
         needs: Needs,
         selection: &Selection,
         part: Part<'s>,
         range: TimeRange,
+        near_ms: Timestamp,
     ) -> Option<(Timestamp, &'s Block)> {
         let block = part.sealed()?;
         if !selection.filter.is_none()
@@ -95,7 +98,7 @@ impl Aggregation {
         {
             return None;
         }
-        let start_ms = self.buckets.start_of(block.first_ms());
+        let start_ms = self.buckets.start_near(near_ms, block.first_ms());
         (block.last_ms() < self.buckets.end_of(start_ms)).then_some((start_ms, block))
     }
 

@@ -27,6 +27,23 @@ impl Buckets {
         time_ms.saturating_sub((time_ms - self.align_ms).rem_euclid(self.width_ms))
     }
 
+    /// As [`Buckets::start_of`], without a division for a time in the bucket that starts at `near_ms`
+    /// or in the next. `near_ms` is the start of a bucket.
+    #[inline]
+    pub const fn start_near(self, near_ms: Timestamp, time_ms: Timestamp) -> Timestamp {
+        let distance = time_ms.saturating_sub(near_ms);
+        if distance < 0 {
+            return self.start_of(time_ms);
+        }
+        if distance < self.width_ms {
+            near_ms
+        } else if distance - self.width_ms < self.width_ms {
+            near_ms + self.width_ms
+        } else {
+            self.start_of(time_ms)
+        }
+    }
+
     /// First time behind the bucket that starts at `start_ms`.
     pub const fn end_of(self, start_ms: Timestamp) -> Timestamp {
         start_ms.saturating_add(self.width_ms)
@@ -63,6 +80,17 @@ mod tests {
             [2, 3, 12, 13].map(|time| buckets.start_of(time)),
             [-7, 3, 3, 13]
         );
+        for (near, time) in [
+            (3, 2),
+            (3, 3),
+            (3, 12),
+            (3, 13),
+            (3, 23),
+            (-7, 0),
+            (13, i64::MAX),
+        ] {
+            assert_eq!(buckets.start_near(near, time), buckets.start_of(time));
+        }
         assert_eq!(buckets.middle_of(3), 8);
         assert_eq!(buckets.count_in(TimeRange::new(2, 13)), 3);
         assert_eq!(buckets.count_in(TimeRange::new(2, 1)), 0);

@@ -20,6 +20,7 @@ use super::{Aggregation, Selection};
 use crate::engine::aggregate::{Edges, Needs, Partial};
 use crate::engine::codec::Columns;
 use crate::engine::series::Order;
+use crate::engine::series::block::Block;
 use crate::engine::{Sample, Series, TimeRange, Timestamp};
 
 /// How far a pass has come: on, or to its end.
@@ -86,44 +87,70 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
         }
         let mut columns = Columns::default();
         for part in self.series.parts(range, order) {
-            let summary = self
-                .aggregation
-                .summarised(self.needs, self.selection, part, range)
-                .and_then(|(start_ms, block)| {
-                    Some((start_ms, Partial::of_block(self.needs, block)?))
-                });
-            if let Some((start_ms, partial)) = summary {
-                self.take(start_ms, partial)?;
-            } else if self.selection.read(part, range, self.watch, &mut columns)? {
+            let near_ms = self.near_ms();
+            let told =
+                self.aggregation
+                    .summarised(self.needs, self.selection, part, range, near_ms);
+            if let Some((start_ms, block)) = told
+                && self.take_block(start_ms, block)?
+            {
+                continue;
+            }
+            if self.selection.read(part, range, self.watch, &mut columns)? {
                 self.fold(&columns.times, &columns.values)?;
             }
         }
         self.finish()
     }
 
+    /// The start of a bucket, most likely one near the next.
+    #[inline]
+    fn near_ms(&self) -> Timestamp {
+        match &self.bucket {
+            Some((start_ms, _)) => *start_ms,
+            None => self.aggregation.buckets.start_of(0),
+        }
+    }
+
+    /// Takes a block into its bucket by its descriptor. Returns whether that was possible.
+    #[inline]
+    fn take_block(&mut self, start_ms: Timestamp, block: &Block) -> Step<bool> {
+        if let Some((open_ms, partial)) = &mut self.bucket
+            && *open_ms == start_ms
+            && self.selection.order == Order::Ascending
+            && partial.ends().is_some()
+        {
+            partial.append_block(block);
+            self.looked_up = None;
+            return Ok(true);
+        }
+        match Partial::of_block(self.needs, block) {
+            None => Ok(false),
+            Some(partial) => self.take(start_ms, &partial).map(|()| true),
+        }
+    }
+
     /// Cuts a block into runs.
     fn fold(&mut self, times: &[i64], values: &[f64]) -> Step {
         let (mut times, mut values) = (times, values);
+        let mut near_ms = self.near_ms();
         while let ([first_ms, ..], [.., last_ms]) = (times, times) {
             let buckets = self.aggregation.buckets;
             match self.selection.order {
                 Order::Ascending => {
-                    let start_ms = buckets.start_of(*first_ms);
+                    let start_ms = buckets.start_near(near_ms, *first_ms);
+                    near_ms = start_ms;
                     // At least one: the bucket at the end of time has no first time behind it.
                     let len = run_len(times, buckets.end_of(start_ms)).max(1);
-                    self.take(
-                        start_ms,
-                        Partial::of(self.needs, &times[..len], &values[..len]),
-                    )?;
+                    let run = Partial::of(self.needs, &times[..len], &values[..len]);
+                    self.take(start_ms, &run)?;
                     (times, values) = (&times[len..], &values[len..]);
                 }
                 Order::Descending => {
                     let start_ms = buckets.start_of(*last_ms);
                     let at = times.partition_point(|&time_ms| time_ms < start_ms);
-                    self.take(
-                        start_ms,
-                        Partial::of(self.needs, &times[at..], &values[at..]),
-                    )?;
+                    let run = Partial::of(self.needs, &times[at..], &values[at..]);
+                    self.take(start_ms, &run)?;
                     (times, values) = (&times[..at], &values[..at]);
                 }
             }
@@ -132,7 +159,8 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
     }
 
     /// Takes a run into its bucket; finishes the bucket before, if it is another.
-    fn take(&mut self, start_ms: Timestamp, run: Partial) -> Step {
+    #[inline]
+    fn take(&mut self, start_ms: Timestamp, run: &Partial) -> Step {
         let order = self.selection.order;
         if let Some((open_ms, partial)) = &mut self.bucket
             && *open_ms == start_ms
@@ -148,13 +176,13 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
             return Ok(());
         }
         let ahead = if self.looks_around {
-            self.ahead_of(start_ms, &run)?
+            self.ahead_of(start_ms, run)?
         } else {
             None
         };
         let gap_from_ms = self.finish_bucket(ahead)?;
         self.fill(gap_from_ms, start_ms, ahead)?;
-        self.bucket = Some((start_ms, run));
+        self.bucket = Some((start_ms, *run));
         Ok(())
     }
 

@@ -55,17 +55,18 @@ impl RangeQuery {
         let aggregation = self.aggregation.as_ref();
         let aggregation = aggregation.map(|one| (one, Needs::of(&one.aggregators)));
         let mut cost = Cost::default();
+        let mut near_ms = aggregation.map_or(0, |(one, _)| one.buckets.start_of(0));
         for part in series.parts(range, self.selection.order) {
             if cost.total() > enough || self.has_all_after(cost.samples) {
                 break;
             }
             cost.blocks += 1;
-            let is_told = aggregation.is_some_and(|(aggregation, needs)| {
-                aggregation
-                    .summarised(needs, &self.selection, part, range)
-                    .is_some()
+            let told = aggregation.and_then(|(aggregation, needs)| {
+                aggregation.summarised(needs, &self.selection, part, range, near_ms)
             });
-            if !is_told && self.selection.filter.may_match(part) {
+            if let Some((start_ms, _)) = told {
+                near_ms = start_ms;
+            } else if self.selection.filter.may_match(part) {
                 cost.samples += part.sample_count() as u64;
             }
         }
@@ -99,16 +100,6 @@ impl RangeQuery {
             rows.push(time_ms, values)
         })?;
         Ok(rows)
-    }
-
-    /// A series that gives the same answer as `series` and holds as little of it as possible: see
-    /// [`Series::excerpt`].
-    pub fn excerpt(&self, series: &Series) -> Series {
-        match &self.aggregation {
-            // The nearest number may be anywhere.
-            Some(aggregation) if aggregation.looks_around() => series.clone(),
-            _ => series.excerpt(self.selection.visible_range(series)),
-        }
     }
 
     /// Queries over about equal numbers of blocks whose rows, put behind each other, are the rows

@@ -184,8 +184,9 @@ impl Block {
     }
 
     /// The sum of the values.
+    #[inline]
     pub fn sum(&self) -> Sum {
-        Sum::of(&[self.sum])
+        Sum::of_one(self.sum)
     }
 
     /// Smallest and largest value.

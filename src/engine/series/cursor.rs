@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Series;
 use super::block::Block;
+use super::blocks::{Blocks, Segment};
 use super::open::Open;
 use crate::engine::codec::Columns;
 use crate::engine::{TimeRange, Timestamp};
@@ -85,21 +86,15 @@ impl<'a> Part<'a> {
     }
 }
 
-/// The places of the sealed blocks that overlap a range.
-pub(super) fn sealed_inside(series: &Series, range: TimeRange) -> Range<usize> {
-    let sealed = &series.sealed;
-    let start = sealed.partition_point(|block| block.last_ms() < range.from);
-    let end = sealed.partition_point(|block| block.first_ms() <= range.to);
-    start..end.max(start)
-}
-
 /// The blocks that overlap a range; an iterator over [`Part`]s.
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
-    series: &'a Series,
-    /// The sealed blocks not yet given.
-    start: usize,
-    end: usize,
+    sealed: &'a Blocks,
+    /// The segments of the sealed blocks not yet begun.
+    segments: Range<usize>,
+    /// What is left of the one begun.
+    begun: Segment<'a>,
+    range: TimeRange,
     /// The open block, unless it is given or outside.
     open: Option<&'a Open>,
     order: Order,
@@ -107,37 +102,35 @@ pub struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(series: &'a Series, range: TimeRange, order: Order) -> Self {
-        let sealed = sealed_inside(series, range);
+        let sealed = &series.sealed;
         let open = series.open.as_ref().filter(|open| {
             !range.is_empty() && range.from <= open.newest.time_ms && open.first_ms() <= range.to
         });
         Self {
-            series,
-            start: sealed.start,
-            end: sealed.end,
+            sealed,
+            segments: sealed.segments_inside(range),
+            begun: Segment::default(),
+            range,
             open,
             order,
         }
     }
 
     fn next_sealed(&mut self) -> Option<Part<'a>> {
-        if self.start == self.end {
-            return None;
+        loop {
+            let block = match self.order {
+                Order::Ascending => self.begun.next(),
+                Order::Descending => self.begun.next_back(),
+            };
+            if let Some(block) = block {
+                return Some(Part(Kind::Sealed(block)));
+            }
+            let number = match self.order {
+                Order::Ascending => self.segments.next(),
+                Order::Descending => self.segments.next_back(),
+            };
+            self.begun = self.sealed.segment_inside(number?, self.range);
         }
-        let index = match self.order {
-            Order::Ascending => {
-                self.start += 1;
-                self.start - 1
-            }
-            Order::Descending => {
-                self.end -= 1;
-                self.end
-            }
-        };
-        self.series
-            .sealed
-            .get(index)
-            .map(|block| Part(Kind::Sealed(block)))
     }
 
     fn next_open(&mut self) -> Option<Part<'a>> {

@@ -1,5 +1,7 @@
 //! Deleting ranges, and forgetting for good what retention only hides.
 
+use std::ops::Range;
+
 use super::{Order, Series};
 use crate::engine::codec::Columns;
 use crate::engine::{TimeRange, Timestamp};
@@ -28,12 +30,7 @@ impl Series {
     }
 
     fn delete_sealed(&mut self, range: TimeRange) -> usize {
-        let start = self
-            .sealed
-            .partition_point(|block| block.last_ms() < range.from);
-        let end = self
-            .sealed
-            .partition_point(|block| block.first_ms() <= range.to);
+        let Range { start, end } = self.sealed.inside(range);
         let mut deleted = 0;
         // From the end, so that the indexes before stay as they are.
         let mut inside = start..start;
@@ -56,7 +53,7 @@ impl Series {
                 self.replace_sealed(index, &columns, form);
             }
         }
-        self.sealed.drain(inside);
+        self.sealed.remove(inside);
         deleted
     }
 

@@ -87,9 +87,7 @@ impl Series {
     /// the newest.
     fn place(&self, sample: Sample, newest: Sample) -> (Place, TimeRange) {
         let visible_from = self.visible().from;
-        let index = self
-            .sealed
-            .partition_point(|block| block.last_ms() < sample.time_ms);
+        let index = self.sealed.seek(|block| block.last_ms() < sample.time_ms);
         let before = index
             .checked_sub(1)
             .and_then(|before| self.sealed.get(before));
@@ -149,17 +147,8 @@ impl Series {
     /// Replaces a sealed block by one that holds `columns`, by several if they are many, or by
     /// none.
     pub(super) fn replace_sealed(&mut self, index: usize, columns: &Columns, form: Form) {
-        let mut blocks = block::encode_all(columns, form);
-        match (self.sealed.get_mut(index), blocks.next()) {
-            (Some(old), Some(block)) => *old = block,
-            _ => {
-                self.sealed.remove(index);
-            }
-        }
-        for (offset, block) in blocks.enumerate() {
-            self.make_room();
-            self.sealed.insert(index + 1 + offset, block);
-        }
+        let blocks = block::encode_all(columns, form);
+        self.sealed.replace(index, blocks);
     }
 
     /// Gives blocks that are warm no longer the form of the series.
@@ -175,14 +164,17 @@ impl Series {
     fn cool_until(&mut self, end: usize) {
         let form = self.form();
         let mut columns = Columns::default();
-        for block in self
-            .sealed
-            .range_mut(end.saturating_sub(COOLED_BLOCKS)..end)
-        {
-            if block.form() == Form::Raw && form != Form::Raw {
+        if form == Form::Raw {
+            return;
+        }
+        for index in end.saturating_sub(COOLED_BLOCKS)..end {
+            if let Some(block) = self.sealed.get(index)
+                && block.form() == Form::Raw
+            {
                 columns.clear();
                 block.read(&mut columns);
-                *block = Block::encode(&columns.times, &columns.values, form);
+                let block = Block::encode(&columns.times, &columns.values, form);
+                self.sealed.replace(index, Some(block));
             }
         }
     }

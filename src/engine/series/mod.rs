@@ -19,6 +19,7 @@
 //! that waits for more samples is packed once they do not come (see `settle`).
 
 pub mod block;
+mod blocks;
 mod cursor;
 mod delete;
 mod digest;
@@ -27,21 +28,21 @@ mod late;
 mod open;
 mod settle;
 
-use std::collections::VecDeque;
-
 use super::codec::Columns;
 use super::options::{Encoding, Options};
 use super::{Error, Result, Sample, TimeRange, Timestamp};
 use block::{Block, Form, Payload, SPLIT_SAMPLES};
+pub use blocks::Blocks;
 pub use cursor::{Cursor, Order, Part};
 pub use duplicates::{Added, Upsert};
 use open::{Open, Tail};
 
-/// A series of samples.
+/// A series of samples. A clone is a snapshot: it shares the sealed blocks and copies some hundred
+/// descriptors at most, whatever the length.
 #[derive(Clone, Debug)]
 pub struct Series {
     options: Options,
-    sealed: VecDeque<Block>,
+    sealed: Blocks,
     open: Option<Open>,
 }
 
@@ -59,7 +60,7 @@ impl Series {
     pub fn new(options: Options) -> Self {
         Self {
             options,
-            sealed: VecDeque::new(),
+            sealed: Blocks::default(),
             open: None,
         }
     }
@@ -68,7 +69,7 @@ impl Series {
     ///
     /// # Errors
     /// `Corrupt` where an invariant does not hold.
-    pub fn from_blocks(options: Options, sealed: VecDeque<Block>, open: &Columns) -> Result<Self> {
+    pub fn from_blocks(options: Options, sealed: Blocks, open: &Columns) -> Result<Self> {
         let mut series = Self {
             options,
             sealed,
@@ -229,12 +230,10 @@ impl Series {
                     Form::Raw => Block::encode(times, values, form),
                     Form::Gorilla | Form::Packed => Block::smallest(times, values, form, encoder),
                 };
-                self.make_room();
                 self.sealed.push_back(block);
             }
             Tail::Columns(plain) => {
                 for block in block::encode_all(&plain.columns, form) {
-                    self.make_room();
                     self.sealed.push_back(block);
                 }
             }
@@ -247,21 +246,6 @@ impl Series {
             Encoding::Compressed => Form::Packed,
             Encoding::Gorilla => Form::Gorilla,
             Encoding::Uncompressed => Form::Raw,
-        }
-    }
-
-    /// Grows the array of descriptors by a quarter of its power of two, and not by doubling: what
-    /// is unused would cost more than the samples of a quiet series. All sizes are size classes of
-    /// the usual allocators.
-    fn make_room(&mut self) {
-        let capacity = self.sealed.capacity();
-        if self.sealed.len() == capacity {
-            let more = if capacity < 4 {
-                2
-            } else {
-                (1 << capacity.ilog2()) / 4
-            };
-            self.sealed.reserve_exact(more);
         }
     }
 
@@ -323,19 +307,8 @@ impl Series {
         Cursor::new(self, range, order)
     }
 
-    /// A series that reads like this one inside `range`, and shares its sealed blocks. It costs as
-    /// much as there are blocks in the range.
-    pub fn excerpt(&self, range: TimeRange) -> Self {
-        let inside = cursor::sealed_inside(self, range);
-        Self {
-            options: self.options.clone(),
-            sealed: self.sealed.range(inside).cloned().collect(),
-            open: self.open.clone(),
-        }
-    }
-
     /// The sealed blocks, oldest first.
-    pub fn sealed(&self) -> &VecDeque<Block> {
+    pub fn sealed(&self) -> &Blocks {
         &self.sealed
     }
 
@@ -349,15 +322,7 @@ impl Series {
         if !self.options.labels.is_empty() {
             visit(Allocation::At(self.options.labels.packed().as_ptr(), 1));
         }
-        if self.sealed.capacity() > 0 {
-            visit(Allocation::Bytes(
-                self.sealed.capacity() * size_of::<Block>(),
-            ));
-        }
-        for block in &self.sealed {
-            let owners = Payload::strong_count(block.payload()).max(1);
-            visit(Allocation::At(block.payload().heap_ptr().cast(), owners));
-        }
+        self.sealed.allocations(visit);
         match self.open.as_ref().map(Open::tail) {
             Some(Tail::Stream(encoder)) if encoder.buffer().capacity() > 0 => {
                 visit(Allocation::At(encoder.buffer().as_ptr(), 1));
@@ -379,9 +344,10 @@ impl Series {
         self.open.as_mut().and_then(Open::stream_buffer_mut)
     }
 
-    /// The payloads of the sealed blocks, for a host that moves them to another address.
+    /// The payloads of the sealed blocks, for a host that moves them to another address. Those that
+    /// a snapshot shares are left out.
     pub fn payloads_mut(&mut self) -> impl Iterator<Item = &mut Payload> {
-        self.sealed.iter_mut().map(Block::payload_mut)
+        self.sealed.payloads_mut()
     }
 
     /// Checks the invariants. O(blocks), and the open block is decoded.

@@ -90,8 +90,7 @@ impl Series {
             if let Some(open) = &mut self.open {
                 open.take_tail();
             }
-            self.sealed.reserve_exact(1);
-            self.sealed.push_back(block);
+            self.sealed.push_back_exact(block);
         }
     }
 
@@ -254,7 +253,7 @@ mod tests {
             add(&mut series, start..start + 40);
             series.settle();
         }
-        for block in series.sealed() {
+        for block in series.sealed().iter() {
             let mut columns = Columns::default();
             block.read(&mut columns);
             let mut encoder = gorilla::Encoder::new();
