@@ -27,6 +27,18 @@ pub enum Error {
         /// The most there may be.
         max: u64,
     },
+    /// A pattern of a filter that cannot be used.
+    Pattern {
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A filter that matches more series than one may.
+    TooManySeries {
+        /// How many match.
+        series: u64,
+        /// The setting.
+        max: u64,
+    },
 }
 
 /// The engine's result.
@@ -48,6 +60,11 @@ impl fmt::Display for Error {
             ),
             Self::IncrementOfNan => f.write_str("cannot increment/decrement NaN value"),
             Self::Limit { what, max } => write!(f, "too many {what}: the limit is {max}"),
+            Self::Pattern { what } => f.write_str(what),
+            Self::TooManySeries { series, max } => write!(
+                f,
+                "the filter matches {series} series, more than redis-iot.max-series {max}"
+            ),
         }
     }
 }

@@ -5,11 +5,12 @@
 //! argument, so every operation can be replayed with the same result.
 //!
 //! A [`Series`] is the noun everything turns on; [`codec`] packs its samples, [`persist`] alone
-//! knows the stored bytes.
+//! knows the stored bytes, [`index`] finds series by their labels.
 
 pub mod aggregate;
 pub mod codec;
 mod error;
+pub mod index;
 pub mod labels;
 pub mod options;
 pub mod persist;
