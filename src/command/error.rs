@@ -23,6 +23,15 @@ pub enum Error {
     MissingValue(&'static str),
     /// An argument whose text is not what belongs there: what it should be, and what it was.
     Invalid(&'static str, Token),
+    /// A filter that cannot be read.
+    Filter {
+        /// What is wrong.
+        what: &'static str,
+        /// The text for which it is.
+        text: Token,
+        /// Where that begins in its argument; the first byte is 1.
+        at: usize,
+    },
     /// A combination of arguments that makes no sense.
     Conflict(&'static str),
     /// A query that goes through more samples than one may: how many at least, and the most.
@@ -64,6 +73,9 @@ impl Display for Error {
             Self::RepeatedArgument(name) => write!(f, "ERR argument {name} given twice"),
             Self::MissingValue(name) => write!(f, "ERR {name} argument is missing"),
             Self::Invalid(what, token) => write!(f, "ERR {what}: '{token}'"),
+            Self::Filter { what, text, at } => {
+                write!(f, "ERR filter: {what}, at byte {at}: '{text}'")
+            }
             Self::Conflict(what) => write!(f, "ERR {what}"),
             Self::TooManySamples { samples, max } => write!(
                 f,

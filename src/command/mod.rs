@@ -12,6 +12,7 @@ mod creation;
 mod delete;
 mod effect;
 pub mod error;
+pub mod filter;
 mod get;
 pub mod host;
 mod increment;
