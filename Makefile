@@ -38,10 +38,11 @@ test: setup ## Runs all tests against redis-server, and those of the server agai
 fuzz: setup ## Feeds the decoders random bytes, TIME seconds for each target; needs a nightly toolchain.
 	@bash .ci/fuzz "$(TARGET)" $(TIME)
 
-bench: setup ## Measures codec, series and server; prints tables.
+bench: setup ## Measures codec, series, index and server; prints tables.
 	@$(CARGO) build --release --lib
 	@$(CARGO) bench --bench codec
 	@$(CARGO) bench --bench series
+	@$(CARGO) bench --bench index
 	@$(CARGO) bench --bench server
 
 lint: setup ## Clippy over everything, and the links in the documentation.
