@@ -13,7 +13,8 @@ use support::notation;
 use support::server::Server;
 
 /// The settings of the module as they are when nobody has set any.
-const DEFAULT_SETTINGS: [(&str, &str); 11] = [
+const DEFAULT_SETTINGS: [(&str, &str); 12] = [
+    ("redis-iot.max-series", "100000"),
     ("redis-iot.retention", "0"),
     ("redis-iot.duplicate-policy", "block"),
     ("redis-iot.encoding", "compressed"),
@@ -133,6 +134,16 @@ fn aggregating_samples_in_buckets() {
 #[test]
 fn filling_gaps_between_buckets() {
     play("empty");
+}
+
+#[test]
+fn finding_series_by_their_labels() {
+    play("many");
+}
+
+#[test]
+fn reading_from_a_time_on() {
+    play("read");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use super::error::{Error, Result, Token};
 use super::host::Key;
+use super::number;
+use crate::engine;
 
 /// The arguments not yet read. Every command reads them to the end: [`Args::finish`] refuses what
 /// is left over.
@@ -57,6 +59,32 @@ impl<'a> Args<'a> {
             name: self.take("key")?,
             index,
         })
+    }
+
+    /// The key that stands at a place, read or not.
+    pub fn key_at(&self, index: usize) -> Option<Key<'a>> {
+        let name = self.all.get(index)?;
+        Some(Key { name, index })
+    }
+
+    /// Reads a number of keys, and the keys.
+    ///
+    /// # Errors
+    /// `Invalid`, `MissingValue`, a limit for more than `max`.
+    pub fn counted_keys(&mut self, max: usize) -> Result<Vec<Key<'a>>> {
+        let text = self.take("numkeys")?;
+        let count = match number::whole(text).map(usize::try_from) {
+            Some(Ok(count)) if count > 0 => count,
+            _ => {
+                let what = "numkeys must be a positive integer";
+                return Err(Error::Invalid(what, Token::from(text)));
+            }
+        };
+        if count > max {
+            let max = max as u64;
+            return Err(engine::Error::Limit { what: "keys", max }.into());
+        }
+        (0..count).map(|_| self.key()).collect()
     }
 
     /// Reads the next argument if it is `word`, in any case.

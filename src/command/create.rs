@@ -92,9 +92,16 @@ impl Command for Alter {
     }
 }
 
-fn alter(series: &mut impl Writer, creation: &Creation) {
+/// Changes the options of a series that were given.
+pub(super) fn alter(series: &mut impl Writer, creation: &Creation) {
     let had_idle_ttl = series.options().idle_ttl_ms != 0;
+    let old_labels = creation
+        .has_labels()
+        .then(|| series.options().labels.clone());
     series.alter(|options| creation.alter(options));
+    if let Some(old) = old_labels {
+        series.relabelled(&old);
+    }
     if had_idle_ttl && series.options().idle_ttl_ms == 0 {
         series.stays();
     }

@@ -51,6 +51,11 @@ pub(super) struct Creation {
 }
 
 impl Creation {
+    /// Whether labels were given, or that there are none.
+    pub(super) const fn has_labels(&self) -> bool {
+        self.labels.is_some()
+    }
+
     /// Reads one option if there is one; returns whether there was.
     ///
     /// # Errors

@@ -34,6 +34,8 @@ pub enum Error {
     },
     /// A combination of arguments that makes no sense.
     Conflict(&'static str),
+    /// A key that the filter finds, which the user may not touch so.
+    NoPermission,
     /// A query that goes through more samples than one may: how many at least, and the most.
     TooManySamples {
         /// What the query goes through, at least.
@@ -77,6 +79,9 @@ impl Display for Error {
                 write!(f, "ERR filter: {what}, at byte {at}: '{text}'")
             }
             Self::Conflict(what) => write!(f, "ERR {what}"),
+            Self::NoPermission => f.write_str(
+                "NOPERM the filter matches a key that this user has no permission to access",
+            ),
             Self::TooManySamples { samples, max } => write!(
                 f,
                 "ERR the query would scan {samples} samples, more than redis-iot.max-samples {max}"

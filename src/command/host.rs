@@ -7,6 +7,9 @@ use std::ffi::CStr;
 use std::ops::{Deref, DerefMut};
 
 use super::error::{Error, Result};
+use super::read::Reading;
+use crate::engine::index::Selector;
+use crate::engine::labels::Labels;
 use crate::engine::options::{DuplicatePolicy, Encoding, Ignore};
 use crate::engine::query::{Cost, Watch};
 use crate::engine::{Series, Timestamp};
@@ -58,6 +61,32 @@ impl Default for Settings {
     }
 }
 
+/// What found series are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Their names are shown; those that the user may not read are left out.
+    List,
+    /// Each is opened for reading, in which one that is gone is noticed.
+    Read,
+    /// Each is opened, and samples of it are deleted.
+    Delete,
+    /// Each is opened, and its options are changed.
+    Alter,
+}
+
+/// What a comparison of the index of labels with the keys of the database has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexReport {
+    /// Series in the database.
+    pub series: u64,
+    /// Series in the index.
+    pub indexed: u64,
+    /// Bytes that the index takes.
+    pub bytes: usize,
+    /// The first difference, in words; `None` where there is none.
+    pub difference: Option<String>,
+}
+
 /// A series open for writing.
 pub trait Writer: DerefMut<Target = Series> {
     /// Says that something was written that is sent on: the time until which a series with an
@@ -65,6 +94,8 @@ pub trait Writer: DerefMut<Target = Series> {
     fn written(&mut self);
     /// Says that the series has lost its `IDLE_TTL` and stays.
     fn stays(&mut self);
+    /// Says that the series had other labels.
+    fn relabelled(&mut self, old: &Labels);
 }
 
 /// One execution of one command by the server.
@@ -77,6 +108,8 @@ pub trait Host {
     type Write<'h>: Writer
     where
         Self: 'h;
+    /// The name of a key that a filter has found.
+    type Found: AsRef<[u8]>;
     /// Where the reply goes.
     type Reply: Reply;
 
@@ -90,6 +123,24 @@ pub trait Host {
     fn write(&self, key: Key<'_>) -> Slot<Self::Write<'_>>;
     /// Stores a new series at a key that holds nothing, and opens it.
     fn create(&self, key: Key<'_>, series: Series) -> Self::Write<'_>;
+    /// Finds series of the database by their labels, in order of their names.
+    ///
+    /// # Errors
+    /// `NoPermission` where there are some that the user may not touch so; `TooManySeries`.
+    fn find(&self, selector: &Selector, purpose: Purpose) -> Result<Vec<Self::Found>>;
+    /// The number of series of the database that match, whoever may read them.
+    fn count_found(&self, selector: &Selector) -> u64;
+    /// The labels in use, or the values of one of them, in order, among the series that match and
+    /// that the user may read.
+    fn list_labels(&self, selector: &Selector, values_of: Option<&[u8]>) -> Vec<Box<[u8]>>;
+    /// Compares the index of labels with all keys of the database.
+    fn check_index(&self) -> IndexReport;
+    /// Opens a found key for reading.
+    fn read_found(&self, found: &Self::Found) -> Slot<Self::Read<'_>>;
+    /// Opens a found key for writing.
+    fn write_found(&self, found: &Self::Found) -> Slot<Self::Write<'_>>;
+    /// As [`Host::notify`], for a found key.
+    fn notify_found(&self, event: &'static CStr, found: &Self::Found);
     /// Bytes of memory the open series takes, by the server's allocator.
     fn memory_bytes(&self, series: &Series) -> usize;
     /// Answers a query: at once, or later and on another thread where it is a long one and the
@@ -98,6 +149,12 @@ pub trait Host {
     /// # Errors
     /// Those of the query, and `TooManyQueries`.
     fn answer(&self, query: impl Query) -> Result<()>;
+    /// Has the client wait until a reading is possible, or for so many milliseconds; 0 is for ever.
+    /// It is the last that a command does.
+    ///
+    /// # Errors
+    /// `Conflict` in a place that cannot wait.
+    fn wait(&self, reading: Reading, timeout_ms: i64) -> Result<()>;
     /// The reply.
     fn reply(&self) -> &Self::Reply;
     /// Whether the command comes from a master or from the append-only file: it is then an effect
@@ -169,6 +226,10 @@ pub trait Reply {
     fn array(&self, len: usize);
     /// A map of `len` pairs, which follow; a flat array of twice the length in RESP2.
     fn map(&self, len: usize);
+    /// A set of `len` elements, which follow; an array in RESP2.
+    fn set(&self, len: usize);
+    /// Whether the client speaks RESP3.
+    fn is_resp3(&self) -> bool;
     /// A row: an array of a time and values.
     fn row(&self, time_ms: Timestamp, values: &[f64]) {
         self.array(1 + values.len());
@@ -177,8 +238,9 @@ pub trait Reply {
             self.number(value);
         }
     }
-    /// Names with values: a map in RESP3, an array of two-element arrays in RESP2.
-    fn pairs<'a>(&self, len: usize, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>);
+    /// Names with values, which may be missing: a map in RESP3, an array of two-element arrays in
+    /// RESP2.
+    fn pairs<'a>(&self, len: usize, pairs: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>);
     /// An error, as an element like any other.
     fn error(&self, error: &Error);
 }

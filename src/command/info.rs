@@ -4,6 +4,7 @@ use super::Command;
 use super::args::Args;
 use super::error::{Error, Result};
 use super::host::{Host, Key, Reply, Slot};
+use super::shown::some_value;
 use super::spec::{Access, Arg, Effect, Keys, Spec};
 use crate::engine::series::{Order, Part};
 use crate::engine::{Series, TimeRange};
@@ -83,7 +84,7 @@ fn reply_options(reply: &impl Reply, series: &Series) {
         None => reply.null(),
     }
     reply.bulk(b"labels");
-    reply.pairs(options.labels.len(), options.labels.iter());
+    reply.pairs(options.labels.len(), options.labels.iter().map(some_value));
     reply.bulk(b"sourceKey");
     reply.null();
     reply.bulk(b"rules");

@@ -9,18 +9,29 @@ pub mod args;
 mod bulk;
 mod create;
 mod creation;
+mod debug;
 mod delete;
 mod effect;
 pub mod error;
 pub mod filter;
+mod found;
 mod get;
 pub mod host;
 mod increment;
 mod info;
+mod malter;
+mod many;
+mod mdel;
+mod mget;
+mod mrange;
 mod number;
+mod query_index;
+mod query_labels;
 mod range;
+pub mod read;
 mod restore;
 mod rows;
+mod shown;
 pub mod spec;
 
 use args::Args;
@@ -31,11 +42,19 @@ use spec::Spec;
 pub use add::{Add, Ingest, MAdd};
 pub use bulk::{AddBulk, MAX_BULK_SAMPLES};
 pub use create::{Alter, Create};
+pub use debug::Debug;
 pub use delete::Del;
 pub use get::Get;
 pub use increment::{DecrBy, IncrBy};
 pub use info::Info;
+pub use malter::MAlter;
+pub use mdel::MDel;
+pub use mget::MGet;
+pub use mrange::{MRange, MRevRange};
+pub use query_index::{Card, QueryIndex};
+pub use query_labels::QueryLabels;
 pub use range::{MAX_FILTER_TIMES, Range, RevRange};
+pub use read::{MRead, Read};
 pub use restore::Restore;
 
 /// One command of the module.
@@ -67,7 +86,18 @@ macro_rules! with_all_commands {
             $crate::command::Get,
             $crate::command::Range,
             $crate::command::RevRange,
+            $crate::command::MDel,
+            $crate::command::MAlter,
+            $crate::command::MGet,
+            $crate::command::MRange,
+            $crate::command::MRevRange,
+            $crate::command::Read,
+            $crate::command::MRead,
+            $crate::command::QueryIndex,
+            $crate::command::QueryLabels,
+            $crate::command::Card,
             $crate::command::Info,
+            $crate::command::Debug,
             $crate::command::Restore
         ]
     };

@@ -71,7 +71,7 @@ enum Align {
 
 /// The options behind the range, as they were given.
 #[derive(Default)]
-struct Given {
+pub(super) struct Given {
     latest: Option<()>,
     times: Option<Vec<i64>>,
     values: Option<(f64, f64)>,
@@ -83,8 +83,28 @@ struct Given {
 }
 
 impl Given {
+    /// Whether a word begins one of these options.
+    pub(super) fn is_option(word: &[u8]) -> bool {
+        const OPTIONS: [&str; 8] = [
+            "LATEST",
+            "FILTER_BY_TS",
+            "FILTER_BY_VALUE",
+            "COUNT",
+            "ALIGN",
+            "AGGREGATION",
+            "BUCKETTIMESTAMP",
+            "EMPTY",
+        ];
+        OPTIONS
+            .iter()
+            .any(|option| word.eq_ignore_ascii_case(option.as_bytes()))
+    }
+
     /// Reads one option if there is one; returns whether there was.
-    fn take(&mut self, args: &mut Args<'_>) -> Result<bool> {
+    ///
+    /// # Errors
+    /// For an option that is not what it should be, or comes again.
+    pub(super) fn take(&mut self, args: &mut Args<'_>) -> Result<bool> {
         if args.keyword("LATEST") {
             set(&mut self.latest, "LATEST", ())?;
         } else if args.keyword("FILTER_BY_TS") {
@@ -122,6 +142,23 @@ impl Given {
                 "end alignment can only be used with explicit end timestamp",
             )),
         }
+    }
+
+    /// The query that was asked for.
+    ///
+    /// # Errors
+    /// `Conflict` for options that do not go together.
+    pub(super) fn query(mut self, bounds: &Bounds, order: Order) -> Result<RangeQuery> {
+        let aggregation = self.aggregation(bounds)?;
+        Ok(RangeQuery {
+            selection: Selection {
+                range: bounds.range,
+                order,
+                filter: Filter::new(self.times, self.values),
+            },
+            aggregation,
+            limit: self.count.unwrap_or(u64::MAX),
+        })
     }
 
     fn aggregation(&mut self, bounds: &Bounds) -> Result<Option<Aggregation>> {
@@ -244,18 +281,7 @@ fn parse(args: &mut Args<'_>, order: Order) -> Result<RangeQuery> {
     let mut given = Given::default();
     while given.take(args)? {}
     args.finish()?;
-    let aggregation = given.aggregation(&bounds)?;
-    let filter = Filter::new(given.times, given.values);
-    let selection = Selection {
-        range: bounds.range,
-        order,
-        filter,
-    };
-    Ok(RangeQuery {
-        selection,
-        aggregation,
-        limit: given.count.unwrap_or(u64::MAX),
-    })
+    given.query(&bounds, order)
 }
 
 fn execute<H: Host>(host: &H, mut args: Args<'_>, order: Order) -> Result<()> {
@@ -272,10 +298,8 @@ fn execute<H: Host>(host: &H, mut args: Args<'_>, order: Order) -> Result<()> {
     }
 }
 
-const ARGS: &[Arg] = &[
-    Arg::key(),
-    Arg::value("from-timestamp", ArgKind::String),
-    Arg::value("to-timestamp", ArgKind::String),
+/// The options, for the documentation of commands that take them.
+pub(super) const OPTIONS: [Arg; 5] = [
     Arg::flag("LATEST"),
     Arg::option("FILTER_BY_TS", "timestamp", ArgKind::Integer).repeated(),
     Arg::block(
@@ -299,6 +323,17 @@ const ARGS: &[Arg] = &[
         ],
     )
     .or_none(),
+];
+
+const ARGS: &[Arg] = &[
+    Arg::key(),
+    Arg::value("from-timestamp", ArgKind::String),
+    Arg::value("to-timestamp", ArgKind::String),
+    OPTIONS[0],
+    OPTIONS[1],
+    OPTIONS[2],
+    OPTIONS[3],
+    OPTIONS[4],
 ];
 
 /// `IOT.RANGE`: samples or buckets, oldest first.

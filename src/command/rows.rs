@@ -8,7 +8,7 @@ use crate::engine::Series;
 use crate::engine::query::{Cost, RangeQuery, Rows};
 
 /// Samples from which on a query is worth being shared between threads.
-const SHARED_SAMPLES: u64 = 1 << 21;
+pub(super) const SHARED_SAMPLES: u64 = 1 << 21;
 /// Samples of one share, about: short enough that all threads end at about the same time.
 const SHARE_SAMPLES: u64 = 1 << 19;
 
@@ -57,8 +57,18 @@ impl RangeQuestion<'_> {
     }
 }
 
+/// Replies with rows that are few, on the main thread.
+pub(super) fn send_at_once(rows: Rows, reply: &impl Reply) {
+    reply.array(rows.len());
+    for piece in rows.into_pieces() {
+        for (time_ms, values) in piece.rows() {
+            reply.row(time_ms, values);
+        }
+    }
+}
+
 /// Replies with rows, and frees them on the way.
-fn send(rows: Rows, run: &impl Run, reply: &impl Reply) {
+pub(super) fn send(rows: Rows, run: &impl Run, reply: &impl Reply) {
     reply.array(rows.len());
     for piece in rows.into_pieces() {
         if run.is_in_vain() {

@@ -35,6 +35,8 @@ pub enum Effect {
     Write,
     /// It writes and only frees memory: allowed when the server is out of it.
     Free,
+    /// It looks into the module itself, for whoever runs the server.
+    Admin,
 }
 
 /// What a command does with the data of its keys, in the terms of the server's key specs.
@@ -55,8 +57,12 @@ pub enum Access {
 /// Where keys stand among the arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
+    /// There are none: the command finds its keys itself.
+    None,
     /// The first argument.
     First,
+    /// The first argument says how many follow.
+    Counted,
     /// Every `step`-th argument from the first to the last.
     Every {
         /// Distance between two keys.
@@ -72,7 +78,7 @@ pub enum Keys {
 }
 
 /// One argument of a command's grammar.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Arg {
     /// Its name in the documentation.
     pub name: &'static str,
@@ -124,6 +130,14 @@ impl Arg {
             token: Some(token),
             optional: true,
             ..Self::PLAIN
+        }
+    }
+
+    /// A keyword that must be there, alone.
+    pub const fn token(token: &'static str) -> Self {
+        Self {
+            optional: false,
+            ..Self::flag(token)
         }
     }
 

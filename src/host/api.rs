@@ -15,13 +15,15 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use redis_module::raw::{
-    self, RedisModuleBlockedClient, RedisModuleCmdFunc, RedisModuleCommand, RedisModuleCommandInfo,
-    RedisModuleConfigApplyFunc, RedisModuleConfigGetEnumFunc, RedisModuleConfigGetNumericFunc,
-    RedisModuleConfigGetStringFunc, RedisModuleConfigSetEnumFunc, RedisModuleConfigSetNumericFunc,
-    RedisModuleConfigSetStringFunc, RedisModuleCtx, RedisModuleDefragCtx, RedisModuleDigest,
-    RedisModuleDisconnectFunc, RedisModuleIO, RedisModuleInfoCtx, RedisModuleInfoFunc,
-    RedisModuleKey, RedisModuleScanCB, RedisModuleScanCursor, RedisModuleString,
-    RedisModuleTimerID, RedisModuleTimerProc, RedisModuleType, RedisModuleTypeMethods,
+    self, RedisModuleBlockedClient, RedisModuleCallReply, RedisModuleCmdFunc, RedisModuleCommand,
+    RedisModuleCommandInfo, RedisModuleConfigApplyFunc, RedisModuleConfigGetEnumFunc,
+    RedisModuleConfigGetNumericFunc, RedisModuleConfigGetStringFunc, RedisModuleConfigSetEnumFunc,
+    RedisModuleConfigSetNumericFunc, RedisModuleConfigSetStringFunc, RedisModuleCtx,
+    RedisModuleDefragCtx, RedisModuleDigest, RedisModuleDisconnectFunc, RedisModuleEvent,
+    RedisModuleEventCallback, RedisModuleIO, RedisModuleInfoCtx, RedisModuleInfoFunc,
+    RedisModuleKey, RedisModuleKeyOptCtx, RedisModuleNotificationFunc, RedisModuleScanCB,
+    RedisModuleScanCursor, RedisModuleString, RedisModuleTimerID, RedisModuleTimerProc,
+    RedisModuleType, RedisModuleTypeMethods, RedisModuleUser,
 };
 
 use super::text::Line;
@@ -114,6 +116,33 @@ table! {
         signal_modified: RedisModule_SignalModifiedKey =
             fn(*mut RedisModuleCtx, *mut RedisModuleString) -> c_int;
 
+        key_exists: RedisModule_KeyExists =
+            fn(*mut RedisModuleCtx, *mut RedisModuleString) -> c_int;
+        selected_db: RedisModule_GetSelectedDb = fn(*mut RedisModuleCtx) -> c_int;
+        name_of_unlinked: RedisModule_GetKeyNameFromOptCtx =
+            fn(*mut RedisModuleKeyOptCtx) -> *const RedisModuleString;
+        db_of_unlinked: RedisModule_GetDbIdFromOptCtx = fn(*mut RedisModuleKeyOptCtx) -> c_int;
+        subscribe_keyspace: RedisModule_SubscribeToKeyspaceEvents =
+            fn(*mut RedisModuleCtx, c_int, RedisModuleNotificationFunc) -> c_int;
+        subscribe_event: RedisModule_SubscribeToServerEvent =
+            fn(*mut RedisModuleCtx, RedisModuleEvent, RedisModuleEventCallback) -> c_int;
+
+        user_name: RedisModule_GetCurrentUserName =
+            fn(*mut RedisModuleCtx) -> *mut RedisModuleString;
+        user: RedisModule_GetModuleUserFromUserName =
+            fn(*mut RedisModuleString) -> *mut RedisModuleUser;
+        free_user: RedisModule_FreeModuleUser = fn(*mut RedisModuleUser);
+        check_key: RedisModule_ACLCheckKeyPermissions =
+            fn(*mut RedisModuleUser, *mut RedisModuleString, c_int) -> c_int;
+        call: RedisModule_Call =
+            fn(*mut RedisModuleCtx, *const c_char, *const c_char, ...)
+            -> *mut RedisModuleCallReply;
+        free_call_reply: RedisModule_FreeCallReply = fn(*mut RedisModuleCallReply);
+        call_reply_element: RedisModule_CallReplyArrayElement =
+            fn(*mut RedisModuleCallReply, usize) -> *mut RedisModuleCallReply;
+        call_reply_string: RedisModule_CallReplyStringPtr =
+            fn(*mut RedisModuleCallReply, *mut usize) -> *const c_char;
+
         replicate: RedisModule_Replicate =
             fn(*mut RedisModuleCtx, *const c_char, *const c_char, ...) -> c_int;
         replicate_verbatim: RedisModule_ReplicateVerbatim = fn(*mut RedisModuleCtx) -> c_int;
@@ -132,6 +161,7 @@ table! {
         reply_null: RedisModule_ReplyWithNull = fn(*mut RedisModuleCtx) -> c_int;
         reply_array: RedisModule_ReplyWithArray = fn(*mut RedisModuleCtx, c_long) -> c_int;
         reply_map: RedisModule_ReplyWithMap = fn(*mut RedisModuleCtx, c_long) -> c_int;
+        reply_set: RedisModule_ReplyWithSet = fn(*mut RedisModuleCtx, c_long) -> c_int;
 
         block_client: RedisModule_BlockClient = fn(
             *mut RedisModuleCtx, RedisModuleCmdFunc, RedisModuleCmdFunc,
@@ -143,6 +173,8 @@ table! {
             fn(*mut RedisModuleBlockedClient, RedisModuleDisconnectFunc);
         get_private_data: RedisModule_GetBlockedClientPrivateData =
             fn(*mut RedisModuleCtx) -> *mut c_void;
+        blocked_client: RedisModule_GetBlockedClientHandle =
+            fn(*mut RedisModuleCtx) -> *mut RedisModuleBlockedClient;
         get_thread_safe_context: RedisModule_GetThreadSafeContext =
             fn(*mut RedisModuleBlockedClient) -> *mut RedisModuleCtx;
         free_thread_safe_context: RedisModule_FreeThreadSafeContext = fn(*mut RedisModuleCtx);

@@ -24,6 +24,7 @@ use redis_module::raw::{
     RedisModuleCommandKeySpec__bindgen_ty_1__bindgen_ty_2 as BeginKeyword,
     RedisModuleCommandKeySpec__bindgen_ty_2 as FindKeys,
     RedisModuleCommandKeySpec__bindgen_ty_2__bindgen_ty_1 as FindRange,
+    RedisModuleCommandKeySpec__bindgen_ty_2__bindgen_ty_2 as FindCounted,
 };
 
 use super::api;
@@ -120,6 +121,24 @@ fn key_spec(spec: &Spec, memory: &mut Memory) -> RedisModuleCommandKeySpec {
     // The last key counts from the first where it is not negative: 0 is the first itself, -1 the
     // last argument.
     let (begin_search_type, bs, lastkey, keystep) = match spec.keys {
+        Keys::None => return NO_KEY_SPEC,
+        Keys::Counted => {
+            return RedisModuleCommandKeySpec {
+                flags: access_flags(spec.access).into(),
+                begin_search_type: INDEX,
+                bs: first,
+                find_keys_type: raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_KEYNUM,
+                fk: FindKeys {
+                    // Counted from the first argument, which is the number.
+                    keynum: FindCounted {
+                        keynumidx: 0,
+                        firstkey: 1,
+                        keystep: 1,
+                    },
+                },
+                ..NO_KEY_SPEC
+            };
+        }
         Keys::First => (INDEX, first, 0, 1),
         Keys::Every { step } => (INDEX, first, -1, step),
         Keys::After { keyword, step } => {

@@ -17,6 +17,8 @@ use super::settings::{Choice, Number, Real, STATE, Setting, Violation};
 use super::text::NumberText;
 
 const FLAGS: c_uint = raw::REDISMODULE_CONFIG_DEFAULT;
+/// For settings that count only while the module is loaded.
+const FIXED: c_uint = raw::REDISMODULE_CONFIG_IMMUTABLE;
 
 /// Registers every setting, its present value being the default, and takes the values that the
 /// configuration file has for them.
@@ -77,7 +79,7 @@ fn register_choice(context: Context<'_>, choice: &'static Choice) -> c_int {
             context.raw(),
             choice.name.as_ptr(),
             default,
-            FLAGS,
+            if choice.is_fixed { FIXED } else { FLAGS },
             words.as_mut_ptr(),
             places.as_ptr(),
             count,

@@ -41,6 +41,13 @@ impl Flags {
         self.0 & (raw::REDISMODULE_CTX_FLAGS_REPLICATED | raw::REDISMODULE_CTX_FLAGS_LOADING) != 0
     }
 
+    /// Whether the command may come from something that is no client of ours and has no user.
+    pub(super) const fn may_lack_user(self) -> bool {
+        const NO_CLIENT: u32 =
+            raw::REDISMODULE_CTX_FLAGS_LUA | raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING;
+        self.0 & NO_CLIENT != 0
+    }
+
     /// Whether there is a client that can be made to wait, while the server goes on with others. A
     /// transaction, a script and another module want the reply at once, and so does the stream of
     /// commands from a master or a file.
@@ -106,6 +113,13 @@ impl<'c> Context<'c> {
         // SAFETY: the context is alive.
         let flags = unsafe { (self.table().get_context_flags)(self.raw) };
         Flags(flags.cast_unsigned())
+    }
+
+    /// The number of the database in use.
+    pub(super) fn database(self) -> usize {
+        // SAFETY: the context is alive.
+        let number = unsafe { (self.table().selected_db)(self.raw) };
+        usize::try_from(number).unwrap_or(0)
     }
 
     /// Sets options of the module.
@@ -187,7 +201,7 @@ impl<'c> Context<'c> {
     }
 
     /// Tells subscribers of keyspace events. Other modules run in it, and may do anything.
-    pub(super) fn notify(self, event: &CStr, key: ServerString<'c>) {
+    pub(super) fn notify(self, event: &CStr, key: ServerString<'_>) {
         const CLASS: c_int = raw::REDISMODULE_NOTIFY_MODULE;
         // SAFETY: context and key name are alive, the event's name is NUL-terminated.
         unsafe { (self.table().notify)(self.raw, CLASS, event.as_ptr(), key.raw()) };
@@ -195,7 +209,7 @@ impl<'c> Context<'c> {
 
     /// Tells clients that watch or cache a key that it has changed.
     #[inline]
-    pub(super) fn signal_modified(self, key: ServerString<'c>) {
+    pub(super) fn signal_modified(self, key: ServerString<'_>) {
         // SAFETY: context and key name are alive.
         unsafe { (self.table().signal_modified)(self.raw, key.raw()) };
     }

@@ -23,7 +23,7 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::mem;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -33,11 +33,13 @@ use redis_module::raw::{
 };
 
 use super::api::Server;
-use super::context::Context;
+use super::context::{Context, ServerString};
 use super::defrag;
 use super::guard;
+use super::index;
 use super::rdb::Stream;
 use super::value::{self, Stored};
+use super::waiting;
 use crate::engine::Series;
 use crate::engine::persist;
 use crate::engine::series::Allocation;
@@ -257,12 +259,27 @@ unsafe extern "C" fn free_effort(
     guard::or_fail(1, || series.borrow().block_count().max(1))
 }
 
-/// The key has lost its value. Here is the place for what must happen on the main thread: so far
-/// only a check, since a series is in no index yet.
-unsafe extern "C" fn unlink(_context: *mut RedisModuleKeyOptCtx, value: *const c_void) {
+/// The key has lost its value. What must happen on the main thread happens here, not in `free`.
+unsafe extern "C" fn unlink(context: *mut RedisModuleKeyOptCtx, value: *const c_void) {
+    // SAFETY: the type is registered with a `Server`.
+    let server = unsafe { Server::resolved() };
     // SAFETY: the server passes a value of the type.
     let series = unsafe { passed(value) };
-    guard::or_abort(|| assert_unused(series));
+    // SAFETY: the context lives until the callback returns, as does the name in it.
+    let name = unsafe { (server.table().name_of_unlinked)(context) };
+    // SAFETY: as above.
+    let database = unsafe { (server.table().db_of_unlinked)(context) };
+    guard::or_abort(|| {
+        assert_unused(series);
+        let (Some(name), Ok(database)) = (NonNull::new(name.cast_mut()), database.try_into())
+        else {
+            return;
+        };
+        // SAFETY: the name lives until the callback returns, and is not kept.
+        let name = unsafe { ServerString::new(name) }.bytes(server);
+        index::remove(database, name, &series.borrow().options().labels);
+        waiting::gone(server, database, name);
+    });
 }
 
 /// Nobody may have a series open that goes away.

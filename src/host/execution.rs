@@ -1,16 +1,21 @@
 //! One execution of one command: the server, as commands see it.
 
 use std::cell::Cell;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use super::context::{Context, OwnedString, ServerString};
 use super::datatype;
+use super::found::{self, FoundKey};
+use super::index;
 use super::key::{Content, Mode, OpenKey, ReadSeries, WriteSeries};
 use super::query;
 use super::reply::ServerReply;
 use super::settings;
-use crate::command::error::Result;
-use crate::command::host::{Host, Key, Query, Settings, Slot};
+use super::waiting;
+use crate::command::error::{Error, Result};
+use crate::command::host::{Host, IndexReport, Key, Purpose, Query, Settings, Slot};
+use crate::command::read::Reading;
+use crate::engine::index::Selector;
 use crate::engine::{Series, Timestamp};
 
 /// The server, for one command.
@@ -60,6 +65,31 @@ impl<'c> ServerHost<'c> {
         OpenKey::new(self.context, self.name(key), mode, &self.open_count)
     }
 
+    /// # Panics
+    /// Where a key is open: a subscriber is another module, which could delete it.
+    #[inline]
+    fn notify_string(&self, event: &'static CStr, name: ServerString<'_>) {
+        assert_eq!(self.open_count.get(), 0, "a key is open while others run");
+        self.context.notify(event, name);
+    }
+
+    /// Whether the command was called by its other name, which a replica need not know.
+    #[inline]
+    fn is_alias(&self) -> bool {
+        self.args[0]
+            .first()
+            .is_some_and(|first| first | 0x20 == b't')
+    }
+
+    /// Sends the command as it came, by its own name.
+    #[cold]
+    fn replicate_renamed(&self) {
+        let plain = self.args[0].get(b"TS.".len()..).unwrap_or_default();
+        let name = [b"IOT.", plain].concat().to_ascii_uppercase();
+        let name = CString::new(name).unwrap_or_default();
+        self.context.replicate(&name, &self.strings[1..]);
+    }
+
     /// Reads the clock. The cached one is the time at which the server began with this command,
     /// or with its script or transaction.
     fn read_clock_ms(&self) -> Timestamp {
@@ -82,6 +112,7 @@ impl<'c> Host for ServerHost<'c> {
         = WriteSeries<'h>
     where
         Self: 'h;
+    type Found = FoundKey;
     type Reply = ServerReply<'c>;
 
     #[inline]
@@ -100,26 +131,12 @@ impl<'c> Host for ServerHost<'c> {
 
     #[inline]
     fn read(&self, key: Key<'_>) -> Slot<ReadSeries<'_>> {
-        let Some(open) = self.open(key, Mode::Read) else {
-            return Slot::Missing;
-        };
-        match open.content() {
-            Content::Series(stored) => Slot::Series(ReadSeries::new(open, stored)),
-            Content::Foreign => Slot::Foreign,
-            Content::Empty => Slot::Missing,
-        }
+        self.open(key, Mode::Read).map_or(Slot::Missing, reading)
     }
 
     #[inline]
     fn write(&self, key: Key<'_>) -> Slot<WriteSeries<'_>> {
-        let Some(open) = self.open(key, Mode::Write) else {
-            return Slot::Missing;
-        };
-        match open.content() {
-            Content::Series(stored) => Slot::Series(WriteSeries::new(open, stored)),
-            Content::Foreign => Slot::Foreign,
-            Content::Empty => Slot::Missing,
-        }
+        self.open(key, Mode::Write).map_or(Slot::Missing, writing)
     }
 
     fn create(&self, key: Key<'_>, series: Series) -> WriteSeries<'_> {
@@ -131,7 +148,41 @@ impl<'c> Host for ServerHost<'c> {
             .open(key, Mode::Write)
             .expect("a key opens for writing");
         let stored = open.store(series);
+        let database = self.context.database();
+        index::insert(database, key.name, &stored.borrow().options().labels);
         WriteSeries::created(open, stored)
+    }
+
+    fn find(&self, selector: &Selector, purpose: Purpose) -> Result<Vec<FoundKey>> {
+        found::find(self.context, selector, purpose)
+    }
+
+    fn count_found(&self, selector: &Selector) -> u64 {
+        found::count(self.context, selector)
+    }
+
+    fn list_labels(&self, selector: &Selector, values_of: Option<&[u8]>) -> Vec<Box<[u8]>> {
+        found::list_labels(self.context, selector, values_of)
+    }
+
+    fn check_index(&self) -> IndexReport {
+        found::check_index(self.context)
+    }
+
+    fn read_found(&self, found: &FoundKey) -> Slot<ReadSeries<'_>> {
+        let name = found.server_string();
+        OpenKey::by_own_name(self.context, name, Mode::Read, &self.open_count)
+            .map_or(Slot::Missing, reading)
+    }
+
+    fn write_found(&self, found: &FoundKey) -> Slot<WriteSeries<'_>> {
+        let name = found.server_string();
+        OpenKey::by_own_name(self.context, name, Mode::Write, &self.open_count)
+            .map_or(Slot::Missing, writing)
+    }
+
+    fn notify_found(&self, event: &'static CStr, found: &FoundKey) {
+        self.notify_string(event, found.server_string().as_string());
     }
 
     fn memory_bytes(&self, series: &Series) -> usize {
@@ -140,6 +191,16 @@ impl<'c> Host for ServerHost<'c> {
 
     fn answer(&self, query: impl Query) -> Result<()> {
         query::answer(self.context, self.reply, query)
+    }
+
+    fn wait(&self, reading: Reading, timeout_ms: i64) -> Result<()> {
+        if !self.context.flags().may_wait() {
+            return Err(Error::Conflict(
+                "blocking READ (with BLOCK) is not allowed inside MULTI, EVAL, or a deny-blocking context",
+            ));
+        }
+        waiting::wait(self.context, reading, timeout_ms);
+        Ok(())
     }
 
     #[inline]
@@ -154,7 +215,11 @@ impl<'c> Host for ServerHost<'c> {
 
     #[inline]
     fn replicate_verbatim(&self) {
-        self.context.replicate_verbatim();
+        if self.is_alias() {
+            self.replicate_renamed();
+        } else {
+            self.context.replicate_verbatim();
+        }
     }
 
     fn replicate_stamped(&self, key: Key<'_>, time_ms: Timestamp, value: usize) {
@@ -197,11 +262,28 @@ impl<'c> Host for ServerHost<'c> {
         self.context.replicate(command, &short[..args.len()]);
     }
 
-    /// # Panics
-    /// Where a key is open: a subscriber is another module, which could delete it.
     #[inline]
     fn notify(&self, event: &'static CStr, key: Key<'_>) {
-        assert_eq!(self.open_count.get(), 0, "a key is open while others run");
-        self.context.notify(event, self.name(key));
+        self.notify_string(event, self.name(key));
+    }
+}
+
+/// What an open key is for a command that reads.
+#[inline]
+fn reading(open: OpenKey<'_>) -> Slot<ReadSeries<'_>> {
+    match open.content() {
+        Content::Series(stored) => Slot::Series(ReadSeries::new(open, stored)),
+        Content::Foreign => Slot::Foreign,
+        Content::Empty => Slot::Missing,
+    }
+}
+
+/// What an open key is for a command that writes.
+#[inline]
+fn writing(open: OpenKey<'_>) -> Slot<WriteSeries<'_>> {
+    match open.content() {
+        Content::Series(stored) => Slot::Series(WriteSeries::new(open, stored)),
+        Content::Foreign => Slot::Foreign,
+        Content::Empty => Slot::Missing,
     }
 }

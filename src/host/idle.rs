@@ -16,19 +16,17 @@
 //! and the server does not take it for an access. A replica does the same for itself.
 
 use std::ffi::{c_int, c_void};
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use redis_module::raw::{RedisModuleCtx, RedisModuleKey, RedisModuleScanCursor, RedisModuleString};
+use redis_module::raw::{RedisModuleCtx, RedisModuleKey, RedisModuleString};
 
 use super::api::{self, Server};
 use super::context::Context;
-use super::datatype;
 use super::guard;
+use super::scan::{self, Cursor};
 use super::settings::STATE;
-use super::value::{self, Stored};
-use crate::engine::Series;
 
 /// Time between two ticks, in milliseconds.
 const PERIOD_MS: i64 = 100;
@@ -52,12 +50,6 @@ enum State {
     Round,
     /// The last round has ended then.
     Rest(Instant),
-}
-
-/// A place among the keys of a database, freed on drop.
-struct Cursor {
-    server: Server,
-    raw: NonNull<RedisModuleScanCursor>,
 }
 
 /// Starts the timer.
@@ -137,12 +129,9 @@ impl Walk {
         if unsafe { (context.table().select_db)(context.raw(), self.database) } != api::OK {
             return false;
         }
-        // SAFETY: context and cursor are alive; `visit` deletes no key and keeps nothing.
-        let more = unsafe {
-            let cursor = self.cursor.raw.as_ptr();
-            (context.table().scan)(context.raw(), cursor, Some(visit), ptr::null_mut())
-        };
-        if more == 0 {
+        // SAFETY: `visit` deletes no key, keeps nothing, and takes no pointer.
+        let more = unsafe { self.cursor.step(context, visit, ptr::null_mut()) };
+        if !more {
             self.database += 1;
             self.cursor.restart();
         }
@@ -160,43 +149,14 @@ unsafe extern "C" fn visit(
     // SAFETY: a scan is started with a `Server`.
     let table = unsafe { Server::resolved() }.table();
     guard::or_fail((), || {
-        // A server may pass the name alone.
         // SAFETY: a key that the server passes is open until this returns.
-        if key.is_null() || unsafe { (table.get_type)(key) } != datatype::series() {
+        let Some(stored) = (unsafe { scan::series_at(table, key) }) else {
             return;
-        }
-        // SAFETY: as above.
-        let value = unsafe { (table.get_value)(key) };
-        // SAFETY: the type is ours, so the value came from `value::into_raw::<Series>`, and nobody
-        // deletes it during the call.
-        let stored: &Stored<Series> = unsafe { value::stored(value) };
+        };
         // No command runs while a timer does; if one had it open all the same, the next round is
         // early enough.
         if let Ok(mut series) = stored.try_borrow_mut() {
             series.visit();
         }
     });
-}
-
-impl Cursor {
-    fn new(server: Server) -> Self {
-        // SAFETY: the function has no conditions.
-        let raw = unsafe { (server.table().create_scan_cursor)() };
-        // SAFETY: the server stops where there is no memory left, and never returns null.
-        let raw = unsafe { NonNull::new_unchecked(raw) };
-        Self { server, raw }
-    }
-
-    /// Goes back to the first key.
-    fn restart(&self) {
-        // SAFETY: the cursor is alive.
-        unsafe { (self.server.table().restart_scan_cursor)(self.raw.as_ptr()) };
-    }
-}
-
-impl Drop for Cursor {
-    fn drop(&mut self) {
-        // SAFETY: the cursor is alive, and nobody uses it after this.
-        unsafe { (self.server.table().free_scan_cursor)(self.raw.as_ptr()) };
-    }
 }

@@ -8,11 +8,14 @@ use std::ptr::NonNull;
 use redis_module::raw::{self, RedisModuleKey, RedisModuleType};
 
 use super::api;
-use super::context::{Context, ServerString};
+use super::context::{Context, OwnedString, ServerString};
 use super::datatype;
+use super::index;
 use super::value::{self, Stored};
+use super::waiting;
 use crate::command::host::Writer;
 use crate::engine::Series;
+use crate::engine::labels::Labels;
 
 /// No time to live, as the server has it.
 const NO_EXPIRY: i64 = raw::REDISMODULE_NO_EXPIRE as i64;
@@ -22,17 +25,40 @@ const NO_EXPIRY: i64 = raw::REDISMODULE_NO_EXPIRE as i64;
 pub(super) enum Mode {
     /// Reading; a key that holds nothing cannot be opened so.
     Read,
+    /// Reading without the server taking it for an access.
+    Peek,
     /// Reading and writing.
     Write,
 }
 
+/// The server's flag for [`Mode::Peek`], which the bindings lack.
+const NO_TOUCH: u32 = 1 << 16;
+
 /// An open key.
 pub(super) struct OpenKey<'c> {
     context: Context<'c>,
-    name: ServerString<'c>,
+    name: Name<'c>,
     raw: NonNull<RedisModuleKey>,
     /// Keys that the command has open.
     open_count: &'c Cell<usize>,
+}
+
+/// The name of an open key.
+enum Name<'c> {
+    /// An argument of the command.
+    Argument(ServerString<'c>),
+    /// A name of our own.
+    Own(OwnedString),
+}
+
+impl Name<'_> {
+    #[inline]
+    fn as_string(&self) -> ServerString<'_> {
+        match self {
+            Self::Argument(name) => *name,
+            Self::Own(name) => name.as_string(),
+        }
+    }
 }
 
 /// What an open key holds.
@@ -52,13 +78,35 @@ impl<'c> OpenKey<'c> {
         mode: Mode,
         open_count: &'c Cell<usize>,
     ) -> Option<Self> {
+        Self::open(context, Name::Argument(name), mode, open_count)
+    }
+
+    /// As [`OpenKey::new`], by a name of our own.
+    pub(super) fn by_own_name(
+        context: Context<'c>,
+        name: OwnedString,
+        mode: Mode,
+        open_count: &'c Cell<usize>,
+    ) -> Option<Self> {
+        Self::open(context, Name::Own(name), mode, open_count)
+    }
+
+    #[inline]
+    fn open(
+        context: Context<'c>,
+        name: Name<'c>,
+        mode: Mode,
+        open_count: &'c Cell<usize>,
+    ) -> Option<Self> {
         let mode = match mode {
             Mode::Read => raw::REDISMODULE_READ,
+            Mode::Peek => raw::REDISMODULE_READ | NO_TOUCH,
             Mode::Write => raw::REDISMODULE_READ | raw::REDISMODULE_WRITE,
         };
         // SAFETY: context and name are alive, and the mode is one the server knows.
-        let key =
-            unsafe { (context.table().open_key)(context.raw(), name.raw(), mode.cast_signed()) };
+        let key = unsafe {
+            (context.table().open_key)(context.raw(), name.as_string().raw(), mode.cast_signed())
+        };
         let raw = NonNull::new(key)?;
         open_count.set(open_count.get() + 1);
         Some(Self {
@@ -222,13 +270,21 @@ impl Writer for WriteSeries<'_> {
     fn stays(&mut self) {
         self.key.set_expiry(NO_EXPIRY);
     }
+
+    fn relabelled(&mut self, old: &Labels) {
+        let key = self.key.name.as_string().bytes(self.key.context.server());
+        let labels = &self.series.options().labels;
+        index::relabel(self.key.context.database(), key, old, labels);
+    }
 }
 
 impl Drop for WriteSeries<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.changed {
-            self.key.context.signal_modified(self.key.name);
+            let (context, name) = (self.key.context, self.key.name.as_string());
+            context.signal_modified(name);
+            waiting::changed(context, name, &self.series);
         }
     }
 }

@@ -18,6 +18,7 @@
 //! An operation of the API is wrapped once, in a small method of the handle it belongs to
 //! (`Context`, `OpenKey`, `Stream`, ...); everything above is safe code.
 
+mod acl;
 mod alloc;
 mod api;
 mod command_info;
@@ -26,16 +27,20 @@ mod context;
 mod datatype;
 mod defrag;
 mod execution;
+mod found;
 mod guard;
 mod idle;
+mod index;
 mod key;
 mod query;
 mod rdb;
 mod register;
 mod reply;
+mod scan;
 mod settings;
 mod text;
 mod value;
+mod waiting;
 
 use std::ffi::{CStr, c_int};
 
@@ -137,9 +142,11 @@ fn load<'c>(context: Context<'c>, args: &'c [ServerString<'c>]) -> Result<(), St
     let args: Vec<&[u8]> = args.iter().map(|&arg| context.bytes(arg)).collect();
     settings::STATE.load(&args)?;
     datatype::register(context)?;
+    index::subscribe(context)?;
+    // Which commands there are depends on a setting.
+    config::register(context)?;
     register::register(context)?;
     query::register_info(context)?;
-    config::register(context)?;
     idle::start(context);
     Ok(())
 }

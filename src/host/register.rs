@@ -13,6 +13,7 @@ use super::api;
 use super::command_info::Info;
 use super::context::Context;
 use super::guard;
+use super::settings::{self, Aliases};
 use crate::command::spec::{Effect, Keys, Spec};
 use crate::command::{Command, with_all_commands};
 
@@ -49,10 +50,52 @@ fn add_category(context: Context<'_>) {
     }
 }
 
+/// Registers a command, and again by its other name where that is wanted.
 fn register_one<C: Command>(context: Context<'_>) -> Result<(), String> {
+    register_as::<C>(context, C::SPEC.name)?;
+    let aliases = settings::STATE.aliases();
+    match alias(C::SPEC.name) {
+        Some(alias) if aliases != Aliases::No => {
+            let registered = register_as::<C>(context, &alias);
+            if aliases == Aliases::Auto {
+                // Somebody else has the name.
+                return Ok(());
+            }
+            registered.map_err(|refusal| format!("{refusal}: is another module using the name?"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The name by which clients for time series know a command.
+fn alias(name: &str) -> Option<String> {
+    const KNOWN: [&str; 17] = [
+        "CREATE",
+        "ALTER",
+        "ADD",
+        "MADD",
+        "INCRBY",
+        "DECRBY",
+        "DEL",
+        "GET",
+        "RANGE",
+        "REVRANGE",
+        "MGET",
+        "MRANGE",
+        "MREVRANGE",
+        "QUERYINDEX",
+        "QUERYLABELS",
+        "INFO",
+        "READ",
+    ];
+    let plain = name.strip_prefix("IOT.")?;
+    KNOWN.contains(&plain).then(|| format!("TS.{plain}"))
+}
+
+fn register_as<C: Command>(context: Context<'_>, name: &str) -> Result<(), String> {
     let spec = &C::SPEC;
-    let refused = |what| format!("the server refused the {what} of {}", spec.name);
-    let name = CString::new(spec.name).map_err(|_| refused("name"))?;
+    let refused = |what| format!("the server refused the {what} of {name}");
+    let name = CString::new(name).map_err(|_| refused("name"))?;
     let flags = flags(spec);
     let (first, last, step) = key_triple(spec.keys);
     // SAFETY: the context is `OnLoad`'s, the only one in which this may be called; name and flags
@@ -86,6 +129,7 @@ fn flags(spec: &Spec) -> &'static CStr {
         (Effect::Read, true) => c"readonly fast",
         (Effect::Write, false) => c"write deny-oom",
         (Effect::Write, true) => c"write deny-oom fast",
+        (Effect::Admin, _) => c"readonly admin",
         (Effect::Free, false) => c"write",
         (Effect::Free, true) => c"write fast",
     }
@@ -96,7 +140,7 @@ const fn key_triple(keys: Keys) -> (c_int, c_int, c_int) {
     match keys {
         Keys::First => (1, 1, 1),
         Keys::Every { step } => (1, -1, step),
-        Keys::After { .. } => (0, 0, 0),
+        Keys::None | Keys::Counted | Keys::After { .. } => (0, 0, 0),
     }
 }
 
@@ -108,6 +152,7 @@ fn set_categories(context: Context<'_>, command: *mut RedisModuleCommand, spec: 
     };
     let effect = match spec.effect {
         Effect::Read => "read",
+        Effect::Admin => "admin dangerous",
         Effect::Write | Effect::Free => "write",
     };
     let speed = if spec.fast { "fast" } else { "slow" };

@@ -69,14 +69,6 @@ impl<'c> ServerReply<'c> {
         }
     }
 
-    fn is_resp3(&self) -> bool {
-        self.resp3.get().unwrap_or_else(|| {
-            let resp3 = self.context.flags().is_resp3();
-            self.resp3.set(Some(resp3));
-            resp3
-        })
-    }
-
     pub(super) fn send_error(&self, text: &CStr) {
         self.started.set(true);
         // SAFETY: the context is alive, the text is NUL-terminated.
@@ -158,7 +150,22 @@ impl Reply for ServerReply<'_> {
         unsafe { (self.context.table().reply_map)(self.context.raw(), signed(len)) };
     }
 
-    fn pairs<'a>(&self, len: usize, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+    fn set(&self, len: usize) {
+        self.started.set(true);
+        // SAFETY: the context is alive. The server itself makes an array of it in RESP2.
+        unsafe { (self.context.table().reply_set)(self.context.raw(), signed(len)) };
+    }
+
+    #[inline]
+    fn is_resp3(&self) -> bool {
+        self.resp3.get().unwrap_or_else(|| {
+            let resp3 = self.context.flags().is_resp3();
+            self.resp3.set(Some(resp3));
+            resp3
+        })
+    }
+
+    fn pairs<'a>(&self, len: usize, pairs: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>) {
         let resp3 = self.is_resp3();
         if resp3 {
             self.map(len);
@@ -170,7 +177,10 @@ impl Reply for ServerReply<'_> {
                 self.array(2);
             }
             self.bulk(name);
-            self.bulk(value);
+            match value {
+                Some(value) => self.bulk(value),
+                None => self.null(),
+            }
         }
     }
 

@@ -34,6 +34,8 @@ pub(super) struct State {
     query_timeout: Number,
     max_queries: Number,
     idle_seal: Number,
+    max_series: Number,
+    ts_aliases: Choice,
 }
 
 /// What limits a query.
@@ -47,6 +49,17 @@ pub(super) struct QueryLimits {
     pub(super) timeout_ms: u64,
     /// Most queries at once beside the main thread.
     pub(super) max_queries: u64,
+}
+
+/// Whether commands answer to `TS.*`, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aliases {
+    /// None of them.
+    No,
+    /// All of them; the module is not loaded where a name is taken.
+    Yes,
+    /// Those whose names nobody has taken.
+    Auto,
 }
 
 /// A setting that is a whole number.
@@ -64,6 +77,8 @@ pub(super) struct Number {
 pub(super) struct Choice {
     pub(super) name: &'static CStr,
     pub(super) words: &'static [&'static CStr],
+    /// Whether it cannot be changed once the module is loaded.
+    pub(super) is_fixed: bool,
     violation: &'static CStr,
     /// The place of the chosen word.
     value: AtomicUsize,
@@ -107,12 +122,14 @@ impl State {
             duplicate_policy: Choice {
                 name: c"duplicate-policy",
                 words: POLICIES,
+                is_fixed: false,
                 violation: c"must be block, first, last, min, max or sum",
                 value: AtomicUsize::new(DuplicatePolicy::Block as usize),
             },
             encoding: Choice {
                 name: c"encoding",
                 words: ENCODINGS,
+                is_fixed: false,
                 violation: c"must be compressed, gorilla or uncompressed",
                 value: AtomicUsize::new(Encoding::Compressed as usize),
             },
@@ -140,6 +157,14 @@ impl State {
                 value: AtomicI64::new(128),
             },
             idle_seal: Number::any_from_zero(c"idle-seal", 60_000),
+            max_series: Number::any_from_zero(c"max-series", 100_000),
+            ts_aliases: Choice {
+                name: c"ts-aliases",
+                words: &[c"no", c"yes", c"auto"],
+                is_fixed: true,
+                violation: c"must be no, yes or auto",
+                value: AtomicUsize::new(Aliases::No as usize),
+            },
         }
     }
 
@@ -168,6 +193,19 @@ impl State {
         }
     }
 
+    /// Whether commands answer to their other names, too.
+    pub(super) fn aliases(&self) -> Aliases {
+        [Aliases::No, Aliases::Yes, Aliases::Auto][self.ts_aliases.get()]
+    }
+
+    /// Most series that a filter may match.
+    pub(super) fn max_series(&self) -> u64 {
+        match self.max_series.get().unsigned_abs() {
+            0 => u64::MAX,
+            max => max,
+        }
+    }
+
     /// Most threads for queries; 0 is one less than there are cores.
     pub(super) fn threads(&self) -> usize {
         usize::try_from(self.threads.get()).unwrap_or(0)
@@ -180,7 +218,7 @@ impl State {
     }
 
     /// Every setting.
-    pub(super) const fn all(&'static self) -> [Setting; 12] {
+    pub(super) const fn all(&'static self) -> [Setting; 14] {
         [
             Setting::Number(&self.retention),
             Setting::Number(&self.chunk_size),
@@ -194,6 +232,8 @@ impl State {
             Setting::Number(&self.query_timeout),
             Setting::Number(&self.max_queries),
             Setting::Number(&self.idle_seal),
+            Setting::Number(&self.max_series),
+            Setting::Choice(&self.ts_aliases),
         ]
     }
 

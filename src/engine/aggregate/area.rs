@@ -35,7 +35,7 @@ pub(super) fn area(times: &[i64], values: &[f64]) -> Sum {
 
 /// What lies around a bucket: the window whose average is asked, and the nearest samples outside
 /// the bucket on both sides, NaN left out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Edges {
     /// First time of the window.
     pub start_ms: Timestamp,

@@ -110,6 +110,11 @@ impl Aggregator {
         matches!(self, Self::CountNan | Self::CountAll)
     }
 
+    /// Whether it can put together values of one time: those that depend on an order of time cannot.
+    pub const fn is_reducer(self) -> bool {
+        !matches!(self, Self::First | Self::Last | Self::Twa)
+    }
+
     const fn needs(self) -> Needs {
         let mut needs = Needs::NONE;
         match self {

@@ -9,6 +9,7 @@ mod bucket;
 mod filter;
 mod pass;
 mod range;
+mod reduce;
 mod rows;
 mod watch;
 
@@ -21,6 +22,7 @@ pub use aggregation::{Aggregation, MAX_BUCKETS, Stamp};
 pub use bucket::Buckets;
 pub use filter::Filter;
 pub use range::{Cost, RangeQuery};
+pub use reduce::{reduce, summary};
 pub use rows::{Piece, Rows};
 pub use watch::{Halted, Unwatched, Watch};
 

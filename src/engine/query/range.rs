@@ -48,6 +48,17 @@ impl RangeQuery {
         }
     }
 
+    /// How many rows there may be that no sample stands behind, at most.
+    pub fn filled_buckets(&self, series: &Series) -> u64 {
+        let range = self.selection.visible_range(series);
+        match &self.aggregation {
+            Some(aggregation) if aggregation.empty => {
+                aggregation.buckets.count_in(range).min(self.limit)
+            }
+            _ => 0,
+        }
+    }
+
     /// What there is to do, counted no further than the first block with which the total is above
     /// `enough`. It is an upper bound, but for samples that are looked up outside the range. O(blocks).
     pub fn cost(&self, series: &Series, enough: u64) -> Cost {

@@ -33,6 +33,11 @@ pub struct Piece {
 }
 
 impl Piece {
+    /// Times, and the values of all rows.
+    pub fn columns(&self) -> (&[i64], &[f64]) {
+        (&self.times, &self.values)
+    }
+
     /// Its rows: a time and its values each.
     pub fn rows(&self) -> impl Iterator<Item = (Timestamp, &[f64])> {
         self.times
@@ -98,6 +103,11 @@ impl Rows {
     }
 
     /// The pieces, in order.
+    pub fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        self.pieces.iter()
+    }
+
+    /// The pieces, in order, to be freed one by one.
     pub fn into_pieces(self) -> impl Iterator<Item = Piece> {
         self.pieces.into_iter()
     }

@@ -272,16 +272,38 @@ impl Series {
     /// Number of samples that reads may see. O(blocks), and one block is decoded where retention
     /// ends inside it.
     pub fn len(&self) -> u64 {
-        let from_ms = self.visible().from;
-        let mut total = self.open.as_ref().map_or(0, Open::len);
-        total += self.sealed.iter().map(Block::len).sum::<usize>();
-        let mut hidden = Columns::default();
-        if let Some(first) = self.parts(TimeRange::ALL, Order::Ascending).next()
-            && first.first_ms() < from_ms
-        {
-            first.read(TimeRange::new(0, from_ms - 1), &mut hidden);
+        self.count_in(TimeRange::ALL)
+    }
+
+    /// Number of samples of a range that reads may see. O(blocks of the range), and at most the two
+    /// blocks at its ends are decoded.
+    pub fn count_in(&self, range: TimeRange) -> u64 {
+        let visible = self.visible();
+        let range = TimeRange::new(range.from.max(visible.from), range.to.min(visible.to));
+        let mut columns = Columns::default();
+        let parts = self.parts(range, Order::Ascending);
+        let counts = parts.map(|part| {
+            if range.covers(part.first_ms(), part.last_ms()) {
+                return part.sample_count();
+            }
+            part.read(range, &mut columns);
+            columns.len()
+        });
+        counts.sum::<usize>() as u64
+    }
+
+    /// Number of samples from a time on, counted no further than to `enough`.
+    pub fn count_up_to(&self, from_ms: Timestamp, enough: u64) -> u64 {
+        let mut count = 0;
+        let range = TimeRange::new(from_ms, Timestamp::MAX);
+        for part in self.parts(range, Order::Descending) {
+            if count >= enough {
+                break;
+            }
+            let inside = TimeRange::new(from_ms.max(part.first_ms()), part.last_ms());
+            count += self.count_in(inside);
         }
-        (total - hidden.len()) as u64
+        count.min(enough)
     }
 
     /// Whether there is no sample.
