@@ -142,6 +142,11 @@ fn finding_series_by_their_labels() {
 }
 
 #[test]
+fn putting_series_side_by_side() {
+    play("nrange");
+}
+
+#[test]
 fn reading_from_a_time_on() {
     play("read");
 }

@@ -19,6 +19,11 @@ impl<'a> Args<'a> {
         Self { all, next: 1 }
     }
 
+    /// Arguments without the name of a command in front.
+    pub const fn behind_name(all: &'a [&'a [u8]]) -> Self {
+        Self { all, next: 0 }
+    }
+
     /// The number of arguments not yet read.
     pub const fn len(&self) -> usize {
         self.all.len().saturating_sub(self.next)

@@ -7,18 +7,16 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::error::{Error, Result};
+use super::error::Result;
 use super::host::{Query, Reply, Run};
-use super::rows::{self, SHARED_SAMPLES};
+use super::range;
+use super::rows;
 use super::shown::{Shown, some_value};
+use crate::engine::Series;
 use crate::engine::aggregate::Aggregator;
 use crate::engine::labels::Labels;
 use crate::engine::query::{Cost, RangeQuery, Rows, reduce, summary};
 use crate::engine::series::Order;
-use crate::engine::{self, Series};
-
-/// Most shares that series are dealt out in to threads.
-const MAX_SHARES: usize = 64;
 
 /// One of the series.
 pub(super) struct Member<'s> {
@@ -73,9 +71,9 @@ impl Query for SeriesQuestion<'_> {
             if cost.total() > enough {
                 break;
             }
-            let one = self.series_query().cost(&member.series, enough);
-            cost.samples += one.samples;
-            cost.blocks += one.blocks + 1;
+            cost += self.series_query().cost(&member.series, enough);
+            // To look at it at all.
+            cost.blocks += 1;
         }
         cost
     }
@@ -116,13 +114,7 @@ impl SeriesQuestion<'_> {
         for member in &self.members {
             filled = filled.saturating_add(query.filled_buckets(&member.series));
         }
-        if filled > engine::query::MAX_BUCKETS {
-            return Err(Error::Engine(engine::Error::Limit {
-                what: "buckets with EMPTY",
-                max: engine::query::MAX_BUCKETS,
-            }));
-        }
-        Ok(())
+        range::check_filled(filled)
     }
 
     /// The query as each series is asked. The number of rows is one of groups, where there are any.
@@ -139,21 +131,9 @@ impl SeriesQuestion<'_> {
     /// The rows of each series, in order.
     fn rows(&self, cost: Cost, run: &impl Run) -> Result<Vec<Rows>> {
         let query = self.series_query();
-        let rows_of = |members: &[Member<'_>]| {
-            let rows = members.iter().map(|member| query.rows(&member.series, run));
-            rows.collect::<Result<Vec<Rows>, _>>()
-        };
-        let halted = |_| run.why_halted();
-        if cost.samples < SHARED_SAMPLES || !run.has_help() {
-            return rows_of(&self.members).map_err(halted);
-        }
-        let share_len = self.members.len().div_ceil(MAX_SHARES).max(1);
-        let shares: Vec<&[Member<'_>]> = self.members.chunks(share_len).collect();
-        let mut all = Vec::with_capacity(self.members.len());
-        for rows in run.share(shares.len(), |at| rows_of(shares[at])) {
-            all.extend(rows.map_err(halted)?);
-        }
-        Ok(all)
+        rows::of_each(&self.members, cost, run, |member| {
+            query.rows(&member.series, run)
+        })
     }
 
     fn answers(&self, cost: Cost, run: &impl Run) -> Result<Vec<Answer>> {

@@ -24,6 +24,7 @@ mod many;
 mod mdel;
 mod mget;
 mod mrange;
+mod nrange;
 mod number;
 mod query_index;
 mod query_labels;
@@ -51,6 +52,7 @@ pub use malter::MAlter;
 pub use mdel::MDel;
 pub use mget::MGet;
 pub use mrange::{MRange, MRevRange};
+pub use nrange::{NRange, NRevRange};
 pub use query_index::{Card, QueryIndex};
 pub use query_labels::QueryLabels;
 pub use range::{MAX_FILTER_TIMES, Range, RevRange};
@@ -88,6 +90,8 @@ macro_rules! with_all_commands {
             $crate::command::RevRange,
             $crate::command::MDel,
             $crate::command::MAlter,
+            $crate::command::NRange,
+            $crate::command::NRevRange,
             $crate::command::MGet,
             $crate::command::MRange,
             $crate::command::MRevRange,

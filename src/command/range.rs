@@ -19,7 +19,9 @@ use super::number;
 use super::rows::RangeQuestion;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::aggregate::{Aggregator, MAX_AGGREGATORS};
-use crate::engine::query::{Aggregation, Buckets, Filter, RangeQuery, Selection, Stamp};
+use crate::engine::query::{
+    Aggregation, Buckets, Filter, MAX_BUCKETS, RangeQuery, Selection, Stamp,
+};
 use crate::engine::series::Order;
 use crate::engine::{self, TimeRange, Timestamp};
 
@@ -274,6 +276,18 @@ fn stamp(args: &mut Args<'_>) -> Result<Stamp> {
             Token::from(text),
         )),
     }
+}
+
+/// Whether so many buckets may be filled in for one command.
+///
+/// # Errors
+/// `Limit` over [`MAX_BUCKETS`].
+pub(super) fn check_filled(buckets: u64) -> Result<()> {
+    if buckets > MAX_BUCKETS {
+        let (what, max) = ("buckets with EMPTY", MAX_BUCKETS);
+        return Err(engine::Error::Limit { what, max }.into());
+    }
+    Ok(())
 }
 
 fn parse(args: &mut Args<'_>, order: Order) -> Result<RangeQuery> {

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use super::error::Result;
 use super::host::{Query, Reply, Run};
 use crate::engine::Series;
-use crate::engine::query::{Cost, RangeQuery, Rows};
+use crate::engine::query::{Cost, Halted, RangeQuery, Rows};
 
 /// Samples from which on a query is worth being shared between threads.
-pub(super) const SHARED_SAMPLES: u64 = 1 << 21;
+const SHARED_SAMPLES: u64 = 1 << 21;
 /// Samples of one share, about: short enough that all threads end at about the same time.
 const SHARE_SAMPLES: u64 = 1 << 19;
 
@@ -55,6 +55,30 @@ impl RangeQuestion<'_> {
         }
         Ok(rows)
     }
+}
+
+/// Most shares that queries are dealt out in to threads.
+const MAX_SHARES: usize = 64;
+
+/// The rows of many queries, in order.
+pub(super) fn of_each<T: Sync, R: Run>(
+    queries: &[T],
+    cost: Cost,
+    run: &R,
+    rows_of: impl Fn(&T) -> Result<Rows, Halted> + Sync,
+) -> Result<Vec<Rows>> {
+    let rows_of_share = |share: &[T]| share.iter().map(&rows_of).collect::<Result<Vec<_>, _>>();
+    let halted = |_| run.why_halted();
+    if cost.samples < SHARED_SAMPLES || !run.has_help() {
+        return rows_of_share(queries).map_err(halted);
+    }
+    let share_len = queries.len().div_ceil(MAX_SHARES).max(1);
+    let shares: Vec<&[T]> = queries.chunks(share_len).collect();
+    let mut all = Vec::with_capacity(queries.len());
+    for rows in run.share(shares.len(), |at| rows_of_share(shares[at])) {
+        all.extend(rows.map_err(halted)?);
+    }
+    Ok(all)
 }
 
 /// Replies with rows that are few, on the main thread.

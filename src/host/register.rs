@@ -69,7 +69,7 @@ fn register_one<C: Command>(context: Context<'_>) -> Result<(), String> {
 
 /// The name by which clients for time series know a command.
 fn alias(name: &str) -> Option<String> {
-    const KNOWN: [&str; 17] = [
+    const KNOWN: [&str; 19] = [
         "CREATE",
         "ALTER",
         "ADD",
@@ -87,6 +87,8 @@ fn alias(name: &str) -> Option<String> {
         "QUERYLABELS",
         "INFO",
         "READ",
+        "NRANGE",
+        "NREVRANGE",
     ];
     let plain = name.strip_prefix("IOT.")?;
     KNOWN.contains(&plain).then(|| format!("TS.{plain}"))

@@ -7,6 +7,7 @@
 mod aggregation;
 mod bucket;
 mod filter;
+mod join;
 mod pass;
 mod range;
 mod reduce;
@@ -21,6 +22,7 @@ use super::{Sample, Series, TimeRange, Timestamp};
 pub use aggregation::{Aggregation, MAX_BUCKETS, Stamp};
 pub use bucket::Buckets;
 pub use filter::Filter;
+pub use join::Join;
 pub use range::{Cost, RangeQuery};
 pub use reduce::{reduce, summary};
 pub use rows::{Piece, Rows};

@@ -1,5 +1,7 @@
 //! A range query: a selection, aggregated or not, and how much of the result is wanted.
 
+use std::ops::AddAssign;
+
 use super::{Aggregation, Halted, Rows, Selection, Watch};
 use crate::engine::aggregate::Needs;
 use crate::engine::series::block::SPLIT_SAMPLES;
@@ -24,6 +26,13 @@ pub struct Cost {
     pub samples: u64,
     /// Blocks that are looked at, decoded or not.
     pub blocks: u64,
+}
+
+impl AddAssign for Cost {
+    fn add_assign(&mut self, other: Self) {
+        self.samples += other.samples;
+        self.blocks += other.blocks;
+    }
 }
 
 /// Samples that are decoded in the time that looking at one descriptor takes.

@@ -58,6 +58,11 @@ impl Rows {
         }
     }
 
+    /// Number of values in a row.
+    pub const fn width(&self) -> usize {
+        self.width
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.len
