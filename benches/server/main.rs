@@ -6,7 +6,9 @@
 //! `cargo bench --bench server -- writes late` runs only the named parts.
 #![allow(clippy::unwrap_used, reason = "a bench may stop at the first surprise")]
 
+mod labels;
 mod load;
+mod others;
 #[path = "../../tests/support/series_data.rs"]
 #[allow(dead_code, reason = "shared with other benches and tests")]
 mod series_data;
@@ -40,13 +42,14 @@ struct Bench {
 
 impl Bench {
     fn run(mut self) {
-        let parts: [Part; 7] = [
+        let parts: [Part; 8] = [
             ("writes", writes),
             ("bulk", bulk),
             ("late", late),
             ("small-reads", small_reads),
             ("big-reads", big_reads),
-            ("others", others),
+            ("others", others::others),
+            ("labels", labels::labels),
             ("memory", memory),
         ];
         // Cargo adds `--bench` of its own.
@@ -344,48 +347,6 @@ fn fill_big(bench: &mut Bench, first: usize, count: usize) {
             .client
             .call(&[b"IOT.ADDBULK", &b"big"[..], b"PACKED", &blob]);
     }
-}
-
-/// How long other clients wait while one of them asks for a hundred million samples.
-fn others(bench: &mut Bench) {
-    const SAMPLES: usize = 100_000_000;
-    fill_big(bench, 0, SAMPLES);
-    bench.client.call(&["SET", "key", "value"]);
-    println!(
-        "\n{:<60} {:>9} {:>9} {:>9}",
-        "GET of one client while another aggregates 100 M samples", "p50 ms", "p99 ms", "max ms"
-    );
-    let port = bench.server.port();
-    for (what, line) in [
-        ("nobody asks", "PING"),
-        (
-            "avg, max a minute",
-            "IOT.RANGE big - + AGGREGATION avg,max 60000",
-        ),
-        (
-            "std.p an hour",
-            "IOT.RANGE big - + AGGREGATION std.p 3600000",
-        ),
-    ] {
-        let query = std::thread::spawn(move || load::time_one(port, &words(line)).0);
-        let mut waits = Vec::new();
-        while !query.is_finished() || waits.len() < 2_000 {
-            let start = std::time::Instant::now();
-            bench.client.call(&["GET", "key"]);
-            waits.push(start.elapsed().as_secs_f64() * 1e3);
-        }
-        let took_s = query.join().unwrap().as_secs_f64();
-        waits.sort_by(f64::total_cmp);
-        let at = |percent: usize| waits[(waits.len() - 1) * percent / 100];
-        println!(
-            "{:<60} {:>9.3} {:>9.3} {:>9.3}",
-            format!("{what} ({took_s:.2} s)"),
-            at(50),
-            at(99),
-            at(100)
-        );
-    }
-    bench.flush();
 }
 
 fn big_reads(bench: &mut Bench) {
