@@ -12,8 +12,8 @@
 //!       base
 //! ```
 //!
-//! One spike would otherwise widen a whole block. Where the window lies is found from two
-//! histograms of bit lengths, above the least number and around a median of a few, so that no
+//! One spike would otherwise widen a whole block. Where the window lies is found from the
+//! bit lengths of offsets, above the least number and around a median of a few, so that no
 //! candidate needs to be encoded to be priced. (`PFOR` of Zukowski et al., ICDE 2006, with patches
 //! on both sides.)
 
@@ -49,38 +49,52 @@ pub(super) struct Plan {
     bits: u32,
 }
 
-/// Counts numbers by their significant bits.
-type Histogram = [u16; 65];
+/// The significant bits of each number of a group; 0 where the group is shorter.
+type Lengths = [u8; GROUP];
 
-fn histogram(numbers: impl Iterator<Item = u64>) -> Histogram {
-    // Two, so that equal neighbours do not wait for each other.
-    let mut counts = [[0; 65]; 2];
-    for (index, number) in numbers.enumerate() {
-        counts[index % 2][significant_bits(number) as usize] += 1;
+/// The bit lengths of offsets that are all less than 2^`bits`.
+#[inline]
+fn lengths(offsets: impl Iterator<Item = u64>, bits: u32) -> Lengths {
+    let mut lengths = [0; GROUP];
+    let pairs = lengths.iter_mut().zip(offsets);
+    if bits < 64 {
+        // With a bit appended no number is 0, which would take a branch, or two more instructions.
+        pairs.for_each(|(length, offset)| *length = low_byte((offset << 1 | 1).ilog2()));
+    } else {
+        pairs.for_each(|(length, offset)| *length = low_byte(significant_bits(offset)));
     }
-    let [mut total, odd] = counts;
-    for (total, odd) in total.iter_mut().zip(odd) {
-        *total += odd;
+    lengths
+}
+
+/// How many numbers have at least `limit` bits, and the most bits of the others.
+#[inline]
+fn part(lengths: &Lengths, limit: u32) -> (u32, u32) {
+    let limit = low_byte(limit);
+    let (mut outside, mut widest_inside) = (0_u8, 0);
+    for &length in lengths {
+        let is_outside = length >= limit;
+        outside += u8::from(is_outside);
+        widest_inside = widest_inside.max(if is_outside { 0 } else { length });
     }
-    total
+    (outside.into(), widest_inside.into())
 }
 
 /// The cheapest width and its price, where numbers of more bits become patches.
-fn cheapest_width(counts: &Histogram, len: u32) -> (u32, u32) {
-    let widest = (0..=64).rev().find(|&bits| counts[bits as usize] > 0);
-    let widest = widest.unwrap_or(0);
+fn cheapest_width(lengths: &Lengths, len: u32) -> (u32, u32) {
+    let widest = u32::from(lengths.iter().copied().max().unwrap_or(0));
     let (mut best_width, mut best_bits) = (widest, len * widest);
-    let mut outside = 0;
-    for width in (0..widest).rev() {
-        outside += u32::from(counts[width as usize + 1]);
+    let mut limit = widest;
+    while limit > 0 {
+        // Of all widths with the same patches, the least is the best.
+        let (outside, widest_inside) = part(lengths, limit);
+        let is_last = outside * 2 > len;
+        let width = if is_last { limit - 1 } else { widest_inside };
         let patch_bits = POSITION_BITS + PATCH_TIME_BITS + widest - width;
         let bits = len * width + PATCH_HEAD_BITS + PATCHES_TIME_BITS + outside * patch_bits;
         if bits < best_bits {
             (best_width, best_bits) = (width, bits);
         }
-        if outside * 2 > len {
-            break;
-        }
+        limit = if is_last { 0 } else { widest_inside };
     }
     (best_width, best_bits)
 }
@@ -107,14 +121,27 @@ pub(super) fn middle_step(numbers: &[i64]) -> i64 {
     picked[4]
 }
 
+/// The least number and the greatest.
+fn ends(numbers: &[i64]) -> (i64, i64) {
+    // Four of each, so that no comparison waits for the one before.
+    let (mut mins, mut maxs) = ([numbers[0]; 4], [numbers[0]; 4]);
+    let (fours, rest) = numbers.as_chunks::<4>();
+    for four in fours {
+        for lane in 0..4 {
+            mins[lane] = mins[lane].min(four[lane]);
+            maxs[lane] = maxs[lane].max(four[lane]);
+        }
+    }
+    let rest = || rest.iter().copied();
+    let min = rest().chain(mins).fold(numbers[0], i64::min);
+    let max = rest().chain(maxs).fold(numbers[0], i64::max);
+    (min, max)
+}
+
 /// Plans a group of 1 to 128 numbers.
 pub(super) fn plan(numbers: &[i64]) -> Plan {
     let len = u32::from(low_byte(u32::try_from(numbers.len()).unwrap_or(0)));
-    let (mut min, mut max) = (numbers[0], numbers[0]);
-    for &number in numbers {
-        min = min.min(number);
-        max = max.max(number);
-    }
+    let (min, max) = ends(numbers);
     let range_bits = significant_bits(max.wrapping_sub(min).cast_unsigned());
     let head_bits = 8;
     let mut best = Plan {
@@ -133,7 +160,7 @@ pub(super) fn plan(numbers: &[i64]) -> Plan {
         let offsets = numbers
             .iter()
             .map(|&number| number.wrapping_sub(min).cast_unsigned());
-        let (width, bits) = cheapest_width(&histogram(offsets), len);
+        let (width, bits) = cheapest_width(&lengths(offsets, range_bits), len);
         if head_bits + bits < best.bits {
             best = Plan {
                 base: min,
@@ -146,7 +173,8 @@ pub(super) fn plan(numbers: &[i64]) -> Plan {
     let offsets = numbers
         .iter()
         .map(|&number| fold(number.wrapping_sub(center)));
-    let (width, bits) = cheapest_width(&histogram(offsets), len);
+    // Folded, a difference has a bit more.
+    let (width, bits) = cheapest_width(&lengths(offsets, range_bits + 1), len);
     if head_bits + bits < best.bits {
         let half = (1_u64 << width.min(63) >> 1).cast_signed();
         best = Plan {
@@ -158,8 +186,9 @@ pub(super) fn plan(numbers: &[i64]) -> Plan {
     best
 }
 
-/// Plans groups one after the other; returns the price of all in bits.
-pub(super) fn plan_all(numbers: &[i64], plans: &mut Vec<Plan>) -> u32 {
+/// Plans groups one after the other; returns the price of all in bits, or of those up to which it
+/// is no less than `limit`.
+pub(super) fn plan_all(numbers: &[i64], limit: u32, plans: &mut Vec<Plan>) -> u32 {
     plans.clear();
     let (mut bits, mut base) = (0, 0_i64);
     for group in numbers.chunks(GROUP) {
@@ -167,6 +196,9 @@ pub(super) fn plan_all(numbers: &[i64], plans: &mut Vec<Plan>) -> u32 {
         bits += plan.bits + 8 * varint_size(fold(plan.base.wrapping_sub(base)));
         base = plan.base;
         plans.push(plan);
+        if bits >= limit {
+            break;
+        }
     }
     bits
 }

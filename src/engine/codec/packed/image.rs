@@ -60,6 +60,21 @@ pub(super) const fn float(number: i64) -> f64 {
     f64::from_bits(bits.cast_unsigned()) - ROUNDER
 }
 
+/// The integer nearest to a number within [`LIMIT`]; of another one, or none, an integer that is
+/// not within it either.
+#[inline]
+pub(super) fn nearest(number: f64) -> i64 {
+    bits_of(number + ROUNDER).wrapping_sub(bits_of(ROUNDER))
+}
+
+/// Whether all numbers are within [`LIMIT`], so that [`float`] and [`nearest`] serve them.
+#[inline]
+pub(super) fn are_within_limit(numbers: impl Iterator<Item = i64>) -> bool {
+    const HALF: i64 = 1 << 51;
+    let above = numbers.map(|number| number.wrapping_add(HALF).cast_unsigned());
+    above.fold(0, |all, one| all | one) >> 52 == 0
+}
+
 #[inline]
 fn bits_of(value: f64) -> i64 {
     value.to_bits().cast_signed()
@@ -140,9 +155,9 @@ impl Scale {
     pub(super) fn try_value(&self, value: f64) -> Option<(i64, i64)> {
         let scaled = value * self.factor;
         if scaled.abs() < LIMIT {
-            let rounded = scaled + ROUNDER;
-            let correction = bits_of(value) - bits_of(self.value_of(rounded - ROUNDER));
-            return Some((bits_of(rounded) - bits_of(ROUNDER), correction));
+            let number = nearest(scaled);
+            let correction = bits_of(value) - bits_of(self.value_of(float(number)));
+            return Some((number, correction));
         }
         None
     }
@@ -161,7 +176,25 @@ pub(super) fn forward(
         numbers.extend(values.iter().map(|&value| ordered(bits_of(value))));
         return 0;
     };
-    let mut misses = 0;
+    numbers.extend(values.iter().map(|&value| nearest(value * scale.factor)));
+    if are_within_limit(numbers.iter().copied()) {
+        // Rid of the values out of reach, both loops are SIMD's.
+        let pairs = values.iter().zip(&*numbers);
+        corrections.extend(pairs.map(|(&value, &number)| {
+            bits_of(value).wrapping_sub(bits_of(scale.value_of(float(number))))
+        }));
+    } else {
+        forward_far(&scale, values, numbers, corrections);
+    }
+    corrections
+        .iter()
+        .filter(|&&correction| correction != 0)
+        .count()
+}
+
+/// As [`forward`], of values some of which are out of reach.
+fn forward_far(scale: &Scale, values: &[f64], numbers: &mut Vec<i64>, corrections: &mut Vec<i64>) {
+    numbers.clear();
     // A value out of reach repeats the integer before, which is cheap wherever it stands.
     let mut before = values
         .iter()
@@ -172,12 +205,10 @@ pub(super) fn forward(
             let near = scale.value_of(float(before));
             (before, bits_of(value).wrapping_sub(bits_of(near)))
         });
-        misses += usize::from(correction != 0);
         numbers.push(number);
         corrections.push(correction);
         before = number;
     }
-    misses
 }
 
 /// What integers mean, for reading them.

@@ -16,12 +16,14 @@
 //! The first value stands in front, once more than it must, since an aggregation over whole blocks
 //! asks for it: 8 bytes of some 700, and no decoding.
 //!
-//! The encoder prices all that it tries from histograms of bit lengths and encodes once. Decoding
+//! The encoder prices all that it tries from bit lengths, only as far as it may win, and
+//! encodes once. Decoding
 //! never reads bit by bit, and either column can be read without the other.
 
 mod bitmap;
 mod bytes;
 mod column;
+mod divisor;
 mod groups;
 mod image;
 mod integers;

@@ -1,16 +1,20 @@
 //! Planning and writing a column of integers: which predictor, which layout.
 //!
 //! What is worth a try is told by a survey of bit lengths; what is tried is priced group by group
-//! from histograms, and the cheapest is written.
+//! from bit lengths, up to the price of the best so far, and the cheapest is written.
 
 use super::Work;
 use super::bytes::{fold, put_signed, significant_bits, varint_size};
+use super::divisor::{common_divisor, divide};
 use super::groups;
 use super::integers::{Head, Layout, Predictor, SLOPE_BITS, line_at};
 use super::packing::GROUP;
 
 /// A line is tried where times span less than this, so that nothing overflows.
 const LINE_RANGE: u64 = 1 << 46;
+
+/// Differences of differences of numbers that fit in so many bits, folded, have two bits left.
+const NARROW_BITS: u32 = 60;
 
 /// How a column will be written, and at what price.
 #[derive(Clone, Debug)]
@@ -55,17 +59,25 @@ pub(super) fn plan(numbers: &[i64], content: Content, work: &mut Work) -> Plan {
     let mut divided = std::mem::take(&mut work.divided);
     let divided_numbers = best.divide(numbers, &mut divided);
     for (predictor, layout) in candidates(divided_numbers, content) {
-        leave_over(divided_numbers, predictor, layout, work);
-        let mut bits = groups::plan_all(&work.residuals, &mut work.groups);
-        if layout != Layout::Packed {
-            bits += 8 * u32::try_from(work.bitmap.len()).unwrap_or(0);
-        }
+        let bitmap_bits = match layout {
+            Layout::Packed | Layout::Constant => 0,
+            Layout::Sparse | Layout::Holes => {
+                8 * u32::try_from(numbers.len().div_ceil(8)).unwrap_or(0)
+            }
+        };
         // A trend is the slowest to read, and must earn that.
         let margin = match predictor {
             Predictor::Trend => best.bits / 64,
             _ => 0,
         };
-        if bits < best.bits - margin {
+        let limit = best.bits - margin;
+        if bitmap_bits >= limit {
+            continue;
+        }
+        leave_over(divided_numbers, predictor, layout, work);
+        let bits =
+            bitmap_bits + groups::plan_all(&work.residuals, limit - bitmap_bits, &mut work.groups);
+        if bits < limit {
             best.predictor = predictor;
             best.layout = layout;
             best.bits = bits;
@@ -83,9 +95,7 @@ impl Plan {
         if self.divisor == 1 {
             return numbers;
         }
-        buffer.clear();
-        let offsets = numbers.iter().map(|number| number - self.reference);
-        buffer.extend(offsets.map(|offset| offset / self.divisor));
+        divide(numbers, self.divisor, buffer);
         buffer
     }
 }
@@ -178,6 +188,17 @@ struct Survey {
 
 impl Survey {
     fn of(numbers: &[i64]) -> Self {
+        let all = numbers.iter().fold(0, |all, &number| all | fold(number));
+        if all >> NARROW_BITS == 0 {
+            // With a bit appended no number is 0, which would take a branch.
+            Self::counting(numbers, |number| (fold(number) << 1 | 1).ilog2())
+        } else {
+            Self::counting(numbers, |number| significant_bits(fold(number)))
+        }
+    }
+
+    #[inline]
+    fn counting(numbers: &[i64], bits_of: impl Fn(i64) -> u32) -> Self {
         let mut survey = Self::default();
         let (mut last, mut last_step) = (numbers[0], first_step(numbers));
         // A step that a base takes away costs nothing.
@@ -199,44 +220,10 @@ impl Survey {
     }
 }
 
-fn bits_of(number: i64) -> u32 {
-    significant_bits(fold(number))
-}
-
 fn range(numbers: &[i64]) -> u64 {
     let min = numbers.iter().min().copied().unwrap_or(0);
     let max = numbers.iter().max().copied().unwrap_or(0);
     max.wrapping_sub(min).cast_unsigned()
-}
-
-/// The greatest number that divides all differences; 1 where it would overflow or not help.
-fn common_divisor(numbers: &[i64]) -> i64 {
-    let mut divisor = 0_u64;
-    for &number in numbers {
-        let Some(offset) = number.checked_sub(numbers[0]) else {
-            return 1;
-        };
-        // Nearly always a multiple of what was found so far.
-        let offset = offset.unsigned_abs();
-        if divisor == 0 || offset % divisor != 0 {
-            divisor = greatest_common(divisor, offset);
-            if divisor == 1 {
-                return 1;
-            }
-        }
-    }
-    match i64::try_from(divisor) {
-        Ok(divisor) if divisor > 1 => divisor,
-        _ => 1,
-    }
-}
-
-fn greatest_common(one: u64, other: u64) -> u64 {
-    let (mut one, mut other) = (one, other);
-    while other != 0 {
-        (one, other) = (other, one % other);
-    }
-    one
 }
 
 fn slope_of(numbers: &[i64]) -> i64 {
@@ -309,19 +296,35 @@ fn keep_news(work: &mut Work, before: i64, is_news: impl Fn(i64, i64) -> bool) {
     } = work;
     bitmap.clear();
     let (mut last, mut kept) = (before, 0);
-    for start in (0..residuals.len()).step_by(8) {
-        let mut byte = 0;
-        for index in start..residuals.len().min(start + 8) {
-            let one = residuals[index];
+    let mut keep = |from: &[i64], to: &mut [i64; 8]| {
+        let (mut byte, mut count) = (0_u8, 0);
+        for (index, &one) in from.iter().enumerate() {
             let news = is_news(one, last);
-            residuals[kept] = one;
-            kept += usize::from(news);
-            byte |= u8::from(news) << (index % 8);
             last = one;
+            // Written in any case, since nobody could guess a branch; said twice that it fits.
+            to[count % 8] = one;
+            count += usize::from(news);
+            byte |= u8::from(news) << index;
         }
         bitmap.push(byte);
+        count
+    };
+    let whole = residuals.len() / 8 * 8;
+    for start in (0..whole).step_by(8) {
+        let mut eight = [0; 8];
+        eight.copy_from_slice(&residuals[start..start + 8]);
+        if let Some(to) = residuals[kept..].first_chunk_mut() {
+            kept += keep(&eight, to);
+        }
     }
-    residuals.truncate(kept);
+    if whole < residuals.len() {
+        let mut rest = [0; 8];
+        let count = keep(&residuals[whole..], &mut rest);
+        residuals.truncate(kept);
+        residuals.extend_from_slice(&rest[..count]);
+    } else {
+        residuals.truncate(kept);
+    }
 }
 
 /// Writes a column by its plan.
