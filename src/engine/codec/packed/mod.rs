@@ -16,9 +16,8 @@
 //! The first value stands in front, once more than it must, since an aggregation over whole blocks
 //! asks for it: 8 bytes of some 700, and no decoding.
 //!
-//! The encoder prices all that it tries from bit lengths, only as far as it may win, and
-//! encodes once. Decoding
-//! never reads bit by bit, and either column can be read without the other.
+//! The encoder prices all that it tries from bit lengths, only as far as it may win, and encodes
+//! once. Decoding never reads bit by bit, and either column can be read without the other.
 
 mod bitmap;
 mod bytes;

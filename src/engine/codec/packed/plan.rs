@@ -3,8 +3,12 @@
 //! What is worth a try is told by a survey of bit lengths; what is tried is priced group by group
 //! from bit lengths, up to the price of the best so far, and the cheapest is written.
 
+use super::MAX_SAMPLES;
 use super::Work;
-use super::bytes::{fold, put_signed, significant_bits, varint_size};
+use super::bytes::{
+    FEW_BITS, few_significant_bits, fold, fold_word, near_offsets, put_signed, significant_bits,
+    varint_size,
+};
 use super::divisor::{common_divisor, divide};
 use super::groups;
 use super::integers::{Head, Layout, Predictor, SLOPE_BITS, line_at};
@@ -13,8 +17,12 @@ use super::packing::GROUP;
 /// A line is tried where times span less than this, so that nothing overflows.
 const LINE_RANGE: u64 = 1 << 46;
 
-/// Differences of differences of numbers that fit in so many bits, folded, have two bits left.
-const NARROW_BITS: u32 = 60;
+/// Numbers within so many bits of the first are surveyed in 32 bits: their steps have a bit more,
+/// the changes of these and what is folded another each.
+const NEAR_BITS: u32 = FEW_BITS - 3;
+
+/// More bits than any column takes.
+pub(super) const NO_LIMIT: u32 = u32::MAX;
 
 /// How a column will be written, and at what price.
 #[derive(Clone, Debug)]
@@ -41,52 +49,72 @@ pub(super) enum Content {
 
 /// Plans a column of at least one number.
 pub(super) fn plan(numbers: &[i64], content: Content, work: &mut Work) -> Plan {
+    plan_below(NO_LIMIT, numbers, content, work).expect("BUG: a column without limit has a plan")
+}
+
+/// As [`plan`]; `None` where it would take `limit` bits or more, which is seen early.
+pub(super) fn plan_below(
+    limit: u32,
+    numbers: &[i64],
+    content: Content,
+    work: &mut Work,
+) -> Option<Plan> {
     if let Some(plan) = plan_constant_step(numbers, content) {
-        return plan;
+        return Some(plan).filter(|plan| plan.bits < limit);
     }
     let divisor = match content {
         Content::Corrections => 1,
         _ => common_divisor(numbers),
     };
+    let head_bits = if divisor == 1 { 16 } else { 64 };
     let mut best = Plan {
         predictor: Predictor::None,
         layout: Layout::Packed,
         reference: if divisor == 1 { 0 } else { numbers[0] },
         divisor,
         groups: Vec::new(),
-        bits: u32::MAX,
+        bits: limit.saturating_sub(head_bits),
     };
     let mut divided = std::mem::take(&mut work.divided);
     let divided_numbers = best.divide(numbers, &mut divided);
     for (predictor, layout) in candidates(divided_numbers, content) {
-        let bitmap_bits = match layout {
-            Layout::Packed | Layout::Constant => 0,
-            Layout::Sparse | Layout::Holes => {
-                8 * u32::try_from(numbers.len().div_ceil(8)).unwrap_or(0)
-            }
-        };
-        // A trend is the slowest to read, and must earn that.
-        let margin = match predictor {
-            Predictor::Trend => best.bits / 64,
-            _ => 0,
-        };
-        let limit = best.bits - margin;
-        if bitmap_bits >= limit {
-            continue;
-        }
-        leave_over(divided_numbers, predictor, layout, work);
-        let bits =
-            bitmap_bits + groups::plan_all(&work.residuals, limit - bitmap_bits, &mut work.groups);
-        if bits < limit {
-            best.predictor = predictor;
-            best.layout = layout;
-            best.bits = bits;
-            best.groups.clone_from(&work.groups);
-        }
+        keep_cheaper(&mut best, divided_numbers, predictor, layout, work);
     }
     work.divided = divided;
-    best.bits += if divisor == 1 { 16 } else { 64 };
-    best
+    best.bits += head_bits;
+    (!best.groups.is_empty()).then_some(best)
+}
+
+/// Makes a predictor and a layout the best plan, if they are cheaper.
+fn keep_cheaper(
+    best: &mut Plan,
+    numbers: &[i64],
+    predictor: Predictor,
+    layout: Layout,
+    work: &mut Work,
+) {
+    let bitmap_bits = match layout {
+        Layout::Packed | Layout::Constant => 0,
+        Layout::Sparse | Layout::Holes => 8 * u32::try_from(numbers.len().div_ceil(8)).unwrap_or(0),
+    };
+    // A trend is the slowest to read, and must earn that.
+    let margin = match predictor {
+        Predictor::Trend if !best.groups.is_empty() => best.bits / 64,
+        _ => 0,
+    };
+    let limit = best.bits - margin;
+    if bitmap_bits >= limit {
+        return;
+    }
+    leave_over(numbers, predictor, layout, work);
+    let limit = limit - bitmap_bits;
+    let bits = groups::plan_all(&work.residuals, limit, &mut work.groups);
+    if bits < limit {
+        best.predictor = predictor;
+        best.layout = layout;
+        best.bits = bitmap_bits + bits;
+        best.groups.clone_from(&work.groups);
+    }
 }
 
 impl Plan {
@@ -188,17 +216,14 @@ struct Survey {
 
 impl Survey {
     fn of(numbers: &[i64]) -> Self {
-        let all = numbers.iter().fold(0, |all, &number| all | fold(number));
-        if all >> NARROW_BITS == 0 {
-            // With a bit appended no number is 0, which would take a branch.
-            Self::counting(numbers, |number| (fold(number) << 1 | 1).ilog2())
-        } else {
-            Self::counting(numbers, |number| significant_bits(fold(number)))
+        match near_offsets::<MAX_SAMPLES>(numbers, NEAR_BITS) {
+            Some(near) => Self::of_near(numbers, &near[..numbers.len()]),
+            None => Self::of_any(numbers),
         }
     }
 
-    #[inline]
-    fn counting(numbers: &[i64], bits_of: impl Fn(i64) -> u32) -> Self {
+    fn of_any(numbers: &[i64]) -> Self {
+        let bits_of = |number| significant_bits(fold(number));
         let mut survey = Self::default();
         let (mut last, mut last_step) = (numbers[0], first_step(numbers));
         // A step that a base takes away costs nothing.
@@ -215,6 +240,34 @@ impl Survey {
                 survey.straight += u32::from(change == 0);
                 (last, last_step) = (number, step);
             }
+        }
+        survey
+    }
+
+    /// As [`Survey::of_any`], in 32 bits, by SIMD: loops without a memory.
+    fn of_near(numbers: &[i64], near: &[i32]) -> Self {
+        let bits_of = |number| few_significant_bits(fold_word(number));
+        let word = |number: i64| i32::try_from(number).unwrap_or(0);
+        let mut survey = Self::default();
+        for (group, near) in numbers.chunks(GROUP).zip(near.chunks(GROUP)) {
+            let center = word(groups::middle(group).wrapping_sub(numbers[0]));
+            survey.none += near.iter().map(|one| bits_of(one - center)).sum::<u32>();
+        }
+        let usual_step = word(groups::middle_step(numbers));
+        survey.last = bits_of(-usual_step);
+        survey.still = 1;
+        for pair in near.windows(2) {
+            let step = pair[1] - pair[0];
+            survey.last += bits_of(step - usual_step);
+            survey.still += u32::from(step == 0);
+        }
+        let step = word(first_step(numbers));
+        survey.trend = bits_of(-step) + bits_of(step);
+        survey.straight = 2 * u32::from(step == 0);
+        for three in near.windows(3) {
+            let change = three[2] - 2 * three[1] + three[0];
+            survey.trend += bits_of(change);
+            survey.straight += u32::from(change == 0);
         }
         survey
     }
@@ -259,11 +312,13 @@ fn leave_over(
         }
         Predictor::Trend => {
             residuals.push(0);
-            let mut before = step;
-            residuals.extend(steps.map(|step| {
-                let change = step.wrapping_sub(before);
-                before = step;
-                change
+            residuals.extend(numbers.get(1).map(|_| 0));
+            residuals.extend(numbers.windows(3).map(|three| {
+                let (before, step) = (
+                    three[1].wrapping_sub(three[0]),
+                    three[2].wrapping_sub(three[1]),
+                );
+                step.wrapping_sub(before)
             }));
             (first.wrapping_sub(step), step)
         }
