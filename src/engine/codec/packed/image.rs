@@ -143,10 +143,15 @@ impl Scale {
     #[inline]
     pub(super) fn value_of(&self, number: f64) -> f64 {
         if self.is_rounded {
-            (number * self.up / self.down + ROUNDER - ROUNDER) / self.divisor
+            self.rounded_value_of(number)
         } else {
             number / self.divisor
         }
+    }
+
+    #[inline]
+    fn rounded_value_of(&self, number: f64) -> f64 {
+        (number * self.up / self.down + ROUNDER - ROUNDER) / self.divisor
     }
 
     /// The integer nearest to a value, and the correction: 0 where it is met exactly. `None`
@@ -232,23 +237,27 @@ pub(super) struct Entries<'a> {
 }
 
 impl Entries<'_> {
-    /// The values of indices.
+    /// Appends the values of indices.
     ///
     /// # Errors
     /// `Corrupt` where one is none.
     #[inline]
-    pub(super) fn look_up(
-        self,
-        indices: impl Iterator<Item = u32>,
-        values: &mut [f64],
-    ) -> Result<()> {
-        let mut greatest = 0;
-        for (value, index) in values.iter_mut().zip(indices) {
-            greatest = greatest.max(index);
-            *value = self.values[usize::from(index.to_le_bytes()[0])];
-        }
-        let all_inside = (greatest as usize) < self.len;
-        if all_inside {
+    pub(super) fn look_up(self, indices: &[u32], out: &mut Vec<f64>) -> Result<()> {
+        let greatest = indices
+            .iter()
+            .fold(0, |greatest, &index| index.max(greatest));
+        out.extend(indices.iter().map(|&index| self.at(index)));
+        self.check(greatest)
+    }
+
+    /// The value of an index; some value where it is none.
+    #[inline]
+    fn at(&self, index: u32) -> f64 {
+        self.values[usize::from(index.to_le_bytes()[0])]
+    }
+
+    fn check(&self, greatest: u32) -> Result<()> {
+        if (greatest as usize) < self.len {
             return Ok(());
         }
         Err(Error::Corrupt {
@@ -285,22 +294,16 @@ impl Decimal {
             .cast_unsigned()
     }
 
-    fn convert_all(&self, numbers: &[i64], values: &mut [f64]) {
+    fn convert_all(&self, numbers: &[i64], out: &mut Vec<f64>) {
         let spread = numbers
             .iter()
             .fold(0, |all, &number| all | Self::magnitude(number));
-        let pairs = values.iter_mut().zip(numbers);
         match self.reciprocal {
             Some(reciprocal) if spread >> Self::SMALL_BITS == 0 => {
-                for (value, &number) in pairs {
-                    *value = reciprocal.times(float(number));
-                }
+                let value_of = |&number| reciprocal.times(float(number));
+                out.extend(numbers.iter().map(value_of));
             }
-            _ => {
-                for (value, &number) in pairs {
-                    *value = self.value_of(number);
-                }
-            }
+            _ => out.extend(numbers.iter().map(|&number| self.value_of(number))),
         }
     }
 }
@@ -321,7 +324,7 @@ impl Target<'_> {
         })
     }
 
-    /// The values of integers as they come.
+    /// Appends the values of integers as they come.
     ///
     /// # Errors
     /// `Corrupt` where one is no index.
@@ -329,33 +332,63 @@ impl Target<'_> {
     pub(super) fn convert(
         &self,
         numbers: impl Iterator<Item = i64>,
-        values: &mut [f64],
+        out: &mut Vec<f64>,
     ) -> Result<()> {
-        if let Self::Entries(entries) = self {
-            let index = |number| u32::try_from(number).unwrap_or(u32::MAX);
-            return entries.look_up(numbers.map(index), values);
-        }
-        for (value, number) in values.iter_mut().zip(numbers) {
-            *value = match self {
-                Self::Bits | Self::Entries(_) => f64::from_bits(ordered(number).cast_unsigned()),
-                Self::Decimal(decimal) => decimal.value_of(number),
-                Self::Ratio(scale) => scale.value_of(float(number)),
-            };
+        // A loop for each, so that none asks a number what it is.
+        match self {
+            Self::Bits => {
+                let value_of = |number| f64::from_bits(ordered(number).cast_unsigned());
+                out.extend(numbers.map(value_of));
+            }
+            Self::Decimal(decimal) => out.extend(numbers.map(|number| decimal.value_of(number))),
+            Self::Ratio(scale) if scale.is_rounded => {
+                out.extend(numbers.map(|number| scale.rounded_value_of(float(number))));
+            }
+            Self::Ratio(scale) => out.extend(numbers.map(|number| float(number) / scale.divisor)),
+            Self::Entries(entries) => {
+                let mut greatest = 0;
+                out.extend(numbers.map(|number| {
+                    let index = u32::try_from(number).unwrap_or(u32::MAX);
+                    greatest = greatest.max(index);
+                    entries.at(index)
+                }));
+                return entries.check(greatest);
+            }
         }
         Ok(())
     }
 
-    /// The values of integers that are all there.
+    /// Appends the values of integers below 2^29 in magnitude, two's complement.
     ///
     /// # Errors
     /// As [`Target::convert`].
     #[inline]
-    pub(super) fn convert_all(&self, numbers: &[i64], values: &mut [f64]) -> Result<()> {
+    pub(super) fn convert_small(&self, numbers: &[u32], out: &mut Vec<f64>) -> Result<()> {
+        let signed = numbers.iter().map(|number| number.cast_signed());
+        match self {
+            Self::Entries(entries) => entries.look_up(numbers, out),
+            Self::Decimal(Decimal {
+                reciprocal: Some(reciprocal),
+                ..
+            }) => {
+                out.extend(signed.map(|number| reciprocal.times(f64::from(number))));
+                Ok(())
+            }
+            _ => self.convert(signed.map(i64::from), out),
+        }
+    }
+
+    /// Appends the values of integers that are all there.
+    ///
+    /// # Errors
+    /// As [`Target::convert`].
+    #[inline]
+    pub(super) fn convert_all(&self, numbers: &[i64], out: &mut Vec<f64>) -> Result<()> {
         if let Self::Decimal(decimal) = self {
-            decimal.convert_all(numbers, values);
+            decimal.convert_all(numbers, out);
             return Ok(());
         }
-        self.convert(numbers.iter().copied(), values)
+        self.convert(numbers.iter().copied(), out)
     }
 }
 

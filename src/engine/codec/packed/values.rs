@@ -336,19 +336,19 @@ pub(super) fn write(values: &[f64], work: &mut Work, out: &mut Vec<u8>) {
     }
 }
 
-/// Fills `values` from their column.
-pub(super) fn read(reader: &mut Reader, values: &mut [f64]) -> Result<()> {
+/// Appends the `count` values of a column to `out`.
+pub(super) fn read(reader: &mut Reader, count: usize, out: &mut Vec<f64>) -> Result<()> {
     let tag = reader.byte()?;
     if tag & KIND_MASK == DICTIONARY {
         if tag != DICTIONARY {
             return Err(Error::Corrupt { what: "image" });
         }
-        return read_dictionary(reader, values);
+        return read_dictionary(reader, count, out);
     }
-    read_plain(tag, reader, values)
+    read_plain(tag, reader, count, out)
 }
 
-fn read_plain(tag: u8, reader: &mut Reader, values: &mut [f64]) -> Result<()> {
+fn read_plain(tag: u8, reader: &mut Reader, count: usize, out: &mut Vec<f64>) -> Result<()> {
     let places = tag >> PLACES_SHIFT;
     let image = match tag & KIND_MASK {
         BITS if places == 0 => Image::Bits,
@@ -360,21 +360,31 @@ fn read_plain(tag: u8, reader: &mut Reader, values: &mut [f64]) -> Result<()> {
         },
         _ => return Err(Error::Corrupt { what: "image" }),
     };
-    column::read(&Target::of(image)?, reader, values)?;
+    let start = out.len();
+    column::read(&Target::of(image)?, reader, count, out)?;
     if tag & CORRECTED != 0 {
-        column::correct(reader, values)?;
+        column::correct(reader, &mut out[start..])?;
     }
     Ok(())
 }
 
-fn read_dictionary(reader: &mut Reader, values: &mut [f64]) -> Result<()> {
-    let mut entries = [0.0; MAX_ENTRIES];
+fn read_dictionary(reader: &mut Reader, count: usize, out: &mut Vec<f64>) -> Result<()> {
     let len = usize::from(reader.byte()?) + 1;
+    if len > count {
+        return Err(Error::Corrupt {
+            what: "more entries than values",
+        });
+    }
     let tag = reader.byte()?;
-    read_plain(tag, reader, &mut entries[..len])?;
+    // The entries are read to where the values will be, and make room for them.
+    let start = out.len();
+    read_plain(tag, reader, len, out)?;
+    let mut entries = [0.0; MAX_ENTRIES];
+    entries[..len].copy_from_slice(&out[start..]);
+    out.truncate(start);
     let target = Target::Entries(Entries {
         values: &entries,
         len,
     });
-    column::read(&target, reader, values)
+    column::read(&target, reader, count, out)
 }
