@@ -122,9 +122,6 @@ struct Line {
     reach: u64,
 }
 
-/// Greatest sum of the magnitudes of offsets and their patches.
-const REACH_BITS: u32 = 30;
-
 impl Line {
     /// Start, step and divisor in 32 bits. `None` where a number, or part of one, may not be
     /// served by a reciprocal.
@@ -182,8 +179,7 @@ impl Column<'_> {
         offsets: &mut [u32],
         out: &mut Vec<f64>,
     ) -> Result<bool> {
-        let reach = group.reach();
-        if reach >> REACH_BITS != 0 {
+        if !group.has_small_sums() {
             return Ok(false);
         }
         let (start, step) = match self.head.predictor {
@@ -208,7 +204,7 @@ impl Column<'_> {
             start: self.head.undivided(start),
             step: self.head.divisor.wrapping_mul(step),
             divisor: self.head.divisor,
-            reach,
+            reach: group.reach(),
         };
         if let Some(line) = line.small() {
             follow(line, offsets);

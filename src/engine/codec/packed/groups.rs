@@ -45,6 +45,8 @@ const PATCHES_TIME_BITS: u32 = 32;
 /// A range of so few bits is not worth a patch.
 const PLAIN_BITS: u32 = 2;
 
+/// Greatest sum of the magnitudes of numbers without their base, and their patches, for 32 bits.
+const REACH_BITS: u32 = 30;
 /// Numbers within so many bits of the first are planned in 32 bits: their range has a bit more,
 /// and folded another.
 const NEAR_BITS: u32 = FEW_BITS - 2;
@@ -402,8 +404,14 @@ impl<'a> Group<'a> {
         lows + ((self.positions.len() as u64) << high_bits)
     }
 
+    /// Whether the numbers without the base, and their sums, fit in 32 bits.
+    #[inline]
+    pub(super) fn has_small_sums(&self) -> bool {
+        self.reach() >> REACH_BITS == 0
+    }
+
     /// Fills `offsets`, which has the length of the group, with the numbers without the base, two's
-    /// complement. [`Group::reach`] must say that they fit.
+    /// complement. [`Group::has_small_sums`] must say that they fit.
     #[inline]
     pub(super) fn read_offsets(&self, offsets: &mut [u32]) {
         unpack_words(self.packed, self.width, offsets);

@@ -222,17 +222,20 @@ pub(super) fn read_holes(
     let mut groups = Groups::new(head, reader)?;
     let mut numbers = [0; GROUP];
     let (mut left, mut at) = (bitmap.set, GROUP);
-    for (index, &byte) in bitmap.bytes.iter().enumerate() {
-        let mut byte = byte;
-        while byte != 0 {
+    // By 64 bits: where a word ends is what the branch predictor does not know.
+    for (index, bytes) in bitmap.bytes.chunks(8).enumerate() {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        let mut word = u64::from_le_bytes(word);
+        while word != 0 {
             if at == GROUP {
                 let len = left.min(GROUP);
                 groups.next(len)?.read_into(&mut numbers[..len]);
                 (left, at) = (left - len, 0);
             }
-            visit(8 * index + byte.trailing_zeros() as usize, numbers[at]);
+            visit(64 * index + word.trailing_zeros() as usize, numbers[at]);
             at += 1;
-            byte &= byte - 1;
+            word &= word - 1;
         }
     }
     Ok(())
@@ -265,10 +268,21 @@ pub(super) fn add_up_twice(start: i64, step: i64, changes: &mut [i64]) -> (i64, 
 /// regular times with gaps, the numbers between two patches are on a line.
 fn read_steps(head: &Head, groups: &mut Groups, count: usize, out: &mut Vec<i64>) -> Result<()> {
     let mut last = head.start;
-    let mut steps = [0; GROUP];
+    let (mut steps, mut sums) = ([0; GROUP], [0; GROUP]);
     for start in (0..count).step_by(GROUP) {
         let len = (count - start).min(GROUP);
         let group = groups.next(len)?;
+        if group.width > 0 && group.has_small_sums() {
+            let sums = &mut sums[..len];
+            group.read_sums(sums);
+            let mut line = last;
+            out.extend(sums.iter().map(|&sum| {
+                line = line.wrapping_add(group.base);
+                last = line.wrapping_add(sum.cast_signed().into());
+                head.undivided(last)
+            }));
+            continue;
+        }
         if group.width > 0 {
             let steps = &mut steps[..len];
             group.read_into(steps);
