@@ -5,6 +5,9 @@ use std::array;
 use super::bytes::Reader;
 use crate::engine::{Error, Result};
 
+/// News that are looked at together: the one before eight places, and theirs.
+const WINDOW: usize = 16;
+
 /// Where a sparse layout has news.
 #[derive(Debug)]
 pub(super) struct Bitmap<'a> {
@@ -51,10 +54,23 @@ impl<'a> Bitmap<'a> {
         // Eight at once, without a branch on the bits, which nobody could guess.
         let mut index = aligned;
         while index + 8 <= out.len()
-            && let Some(news) = out[at..].first_chunk::<16>()
+            && let Some(news) = out[at..].first_chunk::<WINDOW>()
         {
             let counts = running_counts(self.bytes[index / 8]);
             let next: [T; 8] = array::from_fn(|bit| news[usize::from(counts[bit])]);
+            at += usize::from(counts[7]);
+            out[index..index + 8].copy_from_slice(&next);
+            index += 8;
+        }
+        // The last news, which are all there is where little changes, in a window of their own.
+        let last_start = out.len().saturating_sub(WINDOW);
+        let mut last_news = [before; WINDOW];
+        last_news[..out.len() - last_start].copy_from_slice(&out[last_start..]);
+        while index + 8 <= out.len() {
+            let counts = running_counts(self.bytes[index / 8]);
+            let next: [T; 8] = array::from_fn(|bit| {
+                last_news[(at - last_start + usize::from(counts[bit])) % WINDOW]
+            });
             at += usize::from(counts[7]);
             out[index..index + 8].copy_from_slice(&next);
             index += 8;

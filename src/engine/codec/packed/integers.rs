@@ -268,21 +268,10 @@ pub(super) fn add_up_twice(start: i64, step: i64, changes: &mut [i64]) -> (i64, 
 /// regular times with gaps, the numbers between two patches are on a line.
 fn read_steps(head: &Head, groups: &mut Groups, count: usize, out: &mut Vec<i64>) -> Result<()> {
     let mut last = head.start;
-    let (mut steps, mut sums) = ([0; GROUP], [0; GROUP]);
+    let mut steps = [0; GROUP];
     for start in (0..count).step_by(GROUP) {
         let len = (count - start).min(GROUP);
         let group = groups.next(len)?;
-        if group.width > 0 && group.has_small_sums() {
-            let sums = &mut sums[..len];
-            group.read_sums(sums);
-            let mut line = last;
-            out.extend(sums.iter().map(|&sum| {
-                line = line.wrapping_add(group.base);
-                last = line.wrapping_add(sum.cast_signed().into());
-                head.undivided(last)
-            }));
-            continue;
-        }
         if group.width > 0 {
             let steps = &mut steps[..len];
             group.read_into(steps);
