@@ -1,7 +1,12 @@
 //! Where a sparse column has news, and how they are spread.
 
+use std::array;
+
 use super::bytes::Reader;
 use crate::engine::{Error, Result};
+
+/// News that are looked at together: the one before eight places, and theirs.
+const WINDOW: usize = 16;
 
 /// Where a sparse layout has news.
 #[derive(Debug)]
@@ -47,19 +52,30 @@ impl<'a> Bitmap<'a> {
             out[index] = out[at];
         }
         // Eight at once, without a branch on the bits, which nobody could guess.
-        let whole = aligned + (out.len() - aligned) / 8 * 8;
-        let end = out.len() - 1;
-        for index in (aligned..whole).step_by(8) {
+        let mut index = aligned;
+        while index + 8 <= out.len()
+            && let Some(news) = out[at..].first_chunk::<WINDOW>()
+        {
             let counts = running_counts(self.bytes[index / 8]);
-            let mut next = [before; 8];
-            for (place, count) in next.iter_mut().zip(counts) {
-                // Never beyond the end; said for the compiler.
-                *place = out[(at + usize::from(count)).min(end)];
-            }
+            let next: [T; 8] = array::from_fn(|bit| news[usize::from(counts[bit])]);
             at += usize::from(counts[7]);
             out[index..index + 8].copy_from_slice(&next);
+            index += 8;
         }
-        for index in whole..out.len() {
+        // The last news, which are all there is where little changes, in a window of their own.
+        let last_start = out.len().saturating_sub(WINDOW);
+        let mut last_news = [before; WINDOW];
+        last_news[..out.len() - last_start].copy_from_slice(&out[last_start..]);
+        while index + 8 <= out.len() {
+            let counts = running_counts(self.bytes[index / 8]);
+            let next: [T; 8] = array::from_fn(|bit| {
+                last_news[(at - last_start + usize::from(counts[bit])) % WINDOW]
+            });
+            at += usize::from(counts[7]);
+            out[index..index + 8].copy_from_slice(&next);
+            index += 8;
+        }
+        for index in index..out.len() {
             at += usize::from(self.bytes[index / 8] >> (index % 8) & 1);
             out[index] = out[at];
         }
@@ -72,5 +88,6 @@ fn running_counts(byte: u8) -> [u8; 8] {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let one_a_byte = u64::from(byte).wrapping_mul(ONES) & 0x8040_2010_0804_0201;
     let bits = (one_a_byte + 0x7f * ONES) >> 7 & ONES;
-    bits.wrapping_mul(ONES).to_le_bytes()
+    // None is more than 8; said for the compiler.
+    (bits.wrapping_mul(ONES) & (0x0f * ONES)).to_le_bytes()
 }

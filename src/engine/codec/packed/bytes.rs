@@ -29,6 +29,49 @@ pub(super) const fn significant_bits(value: u64) -> u32 {
     64 - value.leading_zeros()
 }
 
+/// [`significant_bits`] of a number of at most [`FEW_BITS`] bits: the exponent of a float, which
+/// SIMD finds for four numbers at once.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "exact below 2^24; a bit is appended, so that there is an exponent for 0"
+)]
+#[inline]
+pub(super) const fn few_significant_bits(value: u32) -> u32 {
+    let float = (value << 1 | 1).cast_signed() as f32;
+    (float.to_bits() >> 23) - 127
+}
+
+/// Bits that [`few_significant_bits`] counts.
+pub(super) const FEW_BITS: u32 = 23;
+
+/// [`fold`] of a number of 32 bits.
+#[inline]
+pub(super) const fn fold_word(value: i32) -> u32 {
+    (value << 1 ^ value >> 31).cast_unsigned()
+}
+
+/// Numbers as offsets from the first of them, where all are within 2^`bits`, at most 31; the
+/// array's rest is 0.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "checked before, all at once"
+)]
+#[inline]
+pub(super) fn near_offsets<const N: usize>(numbers: &[i64], bits: u32) -> Option<[i32; N]> {
+    let half = 1_i64 << bits;
+    let first = *numbers.first()?;
+    let offsets = numbers.iter().map(|number| number.wrapping_sub(first));
+    let above = offsets.map(|offset| offset.wrapping_add(half).cast_unsigned());
+    if above.fold(0, |all, one| all | one) >> (bits + 1) != 0 {
+        return None;
+    }
+    let mut near = [0; N];
+    for (offset, &number) in near.iter_mut().zip(numbers) {
+        *offset = number.wrapping_sub(first) as i32;
+    }
+    Some(near)
+}
+
 /// The lowest byte of a number that is known to fit in it.
 #[inline]
 pub(super) const fn low_byte(value: u32) -> u8 {
@@ -119,6 +162,24 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_bits_are_counted_as_any() {
+        let edges = (0..FEW_BITS).flat_map(|bits| [(1 << bits) - 1, 1 << bits, (2 << bits) - 1]);
+        for value in edges.chain(0..2_000) {
+            let bits = significant_bits(value.into());
+            assert_eq!(few_significant_bits(value), bits, "{value}");
+        }
+    }
+
+    #[test]
+    fn offsets_are_near_up_to_their_limit() {
+        for (offset, is_near) in [(7, true), (8, false), (-8, true), (-9, false)] {
+            let near = near_offsets::<4>(&[i64::MAX, i64::MAX.wrapping_add(offset)], 3);
+            let expected = i32::try_from(offset).ok().filter(|_| is_near);
+            assert_eq!(near, expected.map(|offset| [0, offset, 0, 0]));
+        }
+    }
 
     #[test]
     fn numbers_of_every_length_come_back() {

@@ -21,13 +21,18 @@ use super::MAX_SAMPLES;
 use super::bitmap::Bitmap;
 use super::bytes::Reader;
 use super::groups::Group;
-use super::image::{Decimal, Reciprocal, Target};
+use super::image::{Decimal, Target};
 use super::integers::{self, Groups, Head, Layout, Predictor};
 use super::packing::GROUP;
 use crate::engine::{Error, Result};
 
-/// Fills `values` from a column, as `target` understands its integers.
-pub(super) fn read(target: &Target, reader: &mut Reader, values: &mut [f64]) -> Result<()> {
+/// Appends the `count` values of a column to `out`, as `target` understands its integers.
+pub(super) fn read(
+    target: &Target,
+    reader: &mut Reader,
+    count: usize,
+    out: &mut Vec<f64>,
+) -> Result<()> {
     let head = Head::read(reader)?;
     let mut column = Column {
         head: &head,
@@ -40,23 +45,25 @@ pub(super) fn read(target: &Target, reader: &mut Reader, values: &mut [f64]) -> 
     }
     if head.layout != Layout::Sparse {
         let mut groups = Groups::new(&head, reader)?;
-        return column.read_groups(&mut groups, values);
+        return column.read_groups(&mut groups, count, out);
     }
     if head.predictor == Predictor::Trend {
         let mut numbers = [0; MAX_SAMPLES];
-        let numbers = &mut numbers[..values.len()];
+        let numbers = &mut numbers[..count];
         integers::read_body(&head, reader, numbers)?;
-        return target.convert(numbers.iter().copied(), values);
+        return target.convert_all(numbers, out);
     }
-    let bitmap = Bitmap::read(reader, values.len())?;
-    let news_start = values.len() - bitmap.set;
+    let bitmap = Bitmap::read(reader, count)?;
     let mut groups = Groups::new(&head, reader)?;
-    column.read_groups(&mut groups, &mut values[news_start..])?;
-    let mut before = [0.0];
+    // What stands before the first news comes first, and is spread with them.
+    let start = out.len();
     if bitmap.leading > 0 {
-        target.convert([head.undivided(head.start)].into_iter(), &mut before)?;
+        target.convert([head.undivided(head.start)].into_iter(), out)?;
     }
-    bitmap.spread(before[0], values);
+    let before = out.get(start).copied().unwrap_or(0.0);
+    out.resize(start + count - bitmap.set, before);
+    column.read_groups(&mut groups, bitmap.set, out)?;
+    bitmap.spread(before, &mut out[start..]);
     Ok(())
 }
 
@@ -107,20 +114,15 @@ struct Column<'a> {
 }
 
 /// Numbers of a group: `start + step * (i + 1) + divisor * offsets[i]`.
-struct Line<'a> {
+struct Line {
     start: i64,
     step: i64,
     divisor: i64,
-    /// Two's complement.
-    offsets: &'a [u32],
     /// No offset is greater in magnitude.
     reach: u64,
 }
 
-/// Greatest sum of the magnitudes of offsets and their patches.
-const REACH_BITS: u32 = 30;
-
-impl Line<'_> {
+impl Line {
     /// Start, step and divisor in 32 bits. `None` where a number, or part of one, may not be
     /// served by a reciprocal.
     #[inline]
@@ -136,38 +138,34 @@ impl Line<'_> {
         let small = |number: i64| i32::try_from(number).ok();
         Some((small(self.start)?, small(self.step)?, small(self.divisor)?))
     }
+}
 
-    /// The values of the numbers, where a reciprocal and 32 bits serve; whether they do.
-    #[inline]
-    fn draw(&self, reciprocal: Reciprocal, out: &mut [f64]) -> bool {
-        let Some((start, step, divisor)) = self.small() else {
-            return false;
-        };
-        let mut at = start;
-        let pairs = out.iter_mut().zip(self.offsets);
-        if divisor == 1 {
-            for (value, &offset) in pairs {
-                at = at.wrapping_add(step);
-                *value = reciprocal.times(f64::from(at.wrapping_add(offset.cast_signed())));
-            }
-        } else {
-            for (value, &offset) in pairs {
-                at = at.wrapping_add(step);
-                let offset = offset.cast_signed().wrapping_mul(divisor);
-                *value = reciprocal.times(f64::from(at.wrapping_add(offset)));
-            }
+/// Makes offsets the numbers of a line, of 32 bits.
+#[inline]
+fn follow((start, step, divisor): (i32, i32, i32), offsets: &mut [u32]) {
+    let mut at = start.cast_unsigned();
+    let (step, divisor) = (step.cast_unsigned(), divisor.cast_unsigned());
+    if divisor == 1 {
+        for offset in offsets {
+            at = at.wrapping_add(step);
+            *offset = at.wrapping_add(*offset);
         }
-        true
+    } else {
+        for offset in offsets {
+            at = at.wrapping_add(step);
+            *offset = at.wrapping_add(offset.wrapping_mul(divisor));
+        }
     }
 }
 
 impl Column<'_> {
-    fn read_groups(&mut self, groups: &mut Groups, values: &mut [f64]) -> Result<()> {
+    fn read_groups(&mut self, groups: &mut Groups, count: usize, out: &mut Vec<f64>) -> Result<()> {
         let mut offsets = [0; GROUP];
-        for out in values.chunks_mut(GROUP) {
-            let group = groups.next(out.len())?;
-            if !self.read_narrow(&group, &mut offsets[..out.len()], out)? {
-                self.read_wide(&group, out)?;
+        for start in (0..count).step_by(GROUP) {
+            let len = (count - start).min(GROUP);
+            let group = groups.next(len)?;
+            if !self.read_narrow(&group, &mut offsets[..len], out)? {
+                self.read_wide(&group, len, out)?;
             }
         }
         Ok(())
@@ -175,9 +173,13 @@ impl Column<'_> {
 
     /// Reads a group in 32 bits; returns whether that was possible.
     #[inline]
-    fn read_narrow(&mut self, group: &Group, offsets: &mut [u32], out: &mut [f64]) -> Result<bool> {
-        let reach = group.reach();
-        if reach >> REACH_BITS != 0 {
+    fn read_narrow(
+        &mut self,
+        group: &Group,
+        offsets: &mut [u32],
+        out: &mut Vec<f64>,
+    ) -> Result<bool> {
+        if !group.has_small_sums() {
             return Ok(false);
         }
         let (start, step) = match self.head.predictor {
@@ -188,7 +190,7 @@ impl Column<'_> {
             Predictor::Last => {
                 group.read_sums(offsets);
                 let start = self.last;
-                let steps = i64::try_from(out.len()).unwrap_or(0);
+                let steps = i64::try_from(offsets.len()).unwrap_or(0);
                 let sum = offsets
                     .last()
                     .map_or(0, |last| i64::from(last.cast_signed()));
@@ -202,30 +204,15 @@ impl Column<'_> {
             start: self.head.undivided(start),
             step: self.head.divisor.wrapping_mul(step),
             divisor: self.head.divisor,
-            offsets,
-            reach,
+            reach: group.reach(),
         };
-        if let Target::Decimal(Decimal {
-            reciprocal: Some(reciprocal),
-            ..
-        }) = self.target
-            && line.draw(*reciprocal, out)
-        {
-            return Ok(true);
-        }
-        if let Target::Entries(entries) = self.target
-            && let Some((start, step, divisor)) = line.small()
-        {
-            let mut at = start;
-            let indices = line.offsets.iter().map(|&offset| {
-                at = at.wrapping_add(step);
-                at.wrapping_add(offset.cast_signed().wrapping_mul(divisor))
-            });
-            entries.look_up(indices.map(i32::cast_unsigned), out)?;
+        if let Some(line) = line.small() {
+            follow(line, offsets);
+            self.target.convert_small(offsets, out)?;
             return Ok(true);
         }
         let mut at = line.start;
-        let numbers = line.offsets.iter().map(|&offset| {
+        let numbers = offsets.iter().map(|&offset| {
             at = at.wrapping_add(line.step);
             at.wrapping_add(line.divisor.wrapping_mul(i64::from(offset.cast_signed())))
         });
@@ -234,9 +221,9 @@ impl Column<'_> {
     }
 
     /// Reads a group in 64 bits.
-    fn read_wide(&mut self, group: &Group, out: &mut [f64]) -> Result<()> {
+    fn read_wide(&mut self, group: &Group, len: usize, out: &mut Vec<f64>) -> Result<()> {
         let mut numbers = [0; GROUP];
-        let numbers = &mut numbers[..out.len()];
+        let numbers = &mut numbers[..len];
         group.read_into(numbers);
         match self.head.predictor {
             Predictor::None => {}

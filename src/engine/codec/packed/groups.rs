@@ -12,12 +12,17 @@
 //!       base
 //! ```
 //!
-//! One spike would otherwise widen a whole block. Where the window lies is found from two
-//! histograms of bit lengths, above the least number and around a median of a few, so that no
+//! One spike would otherwise widen a whole block. Where the window lies is found from the
+//! bit lengths of offsets, above the least number and around a median of a few, so that no
 //! candidate needs to be encoded to be priced. (`PFOR` of Zukowski et al., ICDE 2006, with patches
 //! on both sides.)
 
-use super::bytes::{Reader, fold, low_byte, put_signed, significant_bits, unfold, varint_size};
+use std::array;
+
+use super::bytes::{
+    FEW_BITS, Reader, few_significant_bits, fold, fold_word, low_byte, near_offsets, put_signed,
+    significant_bits, unfold, varint_size,
+};
 use super::packing::{
     GROUP, LANE_BITS, SUM_BITS, low_word, pack, pack_stream, packed_size, stream_at, unpack,
     unpack_sums, unpack_words,
@@ -40,6 +45,12 @@ const PATCHES_TIME_BITS: u32 = 32;
 /// A range of so few bits is not worth a patch.
 const PLAIN_BITS: u32 = 2;
 
+/// Greatest sum of the magnitudes of numbers without their base, and their patches, for 32 bits.
+const REACH_BITS: u32 = 30;
+/// Numbers within so many bits of the first are planned in 32 bits: their range has a bit more,
+/// and folded another.
+const NEAR_BITS: u32 = FEW_BITS - 2;
+
 /// How a group will be written.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Plan {
@@ -49,117 +60,202 @@ pub(super) struct Plan {
     bits: u32,
 }
 
-/// Counts numbers by their significant bits.
-type Histogram = [u16; 65];
+/// The significant bits of each number of a group; 0 where the group is shorter.
+type Lengths = [u8; GROUP];
 
-fn histogram(numbers: impl Iterator<Item = u64>) -> Histogram {
-    // Two, so that equal neighbours do not wait for each other.
-    let mut counts = [[0; 65]; 2];
-    for (index, number) in numbers.enumerate() {
-        counts[index % 2][significant_bits(number) as usize] += 1;
+fn lengths(offsets: impl Iterator<Item = u64>) -> Lengths {
+    let mut lengths = [0; GROUP];
+    for (length, offset) in lengths.iter_mut().zip(offsets) {
+        *length = low_byte(significant_bits(offset));
     }
-    let [mut total, odd] = counts;
-    for (total, odd) in total.iter_mut().zip(odd) {
-        *total += odd;
+    lengths
+}
+
+/// As [`lengths`], of offsets of few bits.
+fn few_lengths(offsets: impl Iterator<Item = u32>) -> Lengths {
+    let mut lengths = [0; GROUP];
+    for (length, offset) in lengths.iter_mut().zip(offsets) {
+        *length = low_byte(few_significant_bits(offset));
     }
-    total
+    lengths
+}
+
+/// How many numbers have at least `limit` bits, and the most bits of the others.
+#[inline]
+fn part(lengths: &Lengths, limit: u32) -> (u32, u32) {
+    let limit = low_byte(limit);
+    let (mut outside, mut widest_inside) = (0_u8, 0);
+    for &length in lengths {
+        let is_outside = length >= limit;
+        outside += u8::from(is_outside);
+        widest_inside = widest_inside.max(if is_outside { 0 } else { length });
+    }
+    (outside.into(), widest_inside.into())
 }
 
 /// The cheapest width and its price, where numbers of more bits become patches.
-fn cheapest_width(counts: &Histogram, len: u32) -> (u32, u32) {
-    let widest = (0..=64).rev().find(|&bits| counts[bits as usize] > 0);
-    let widest = widest.unwrap_or(0);
+fn cheapest_width(lengths: &Lengths, len: u32) -> (u32, u32) {
+    let widest = u32::from(lengths.iter().copied().fold(0, u8::max));
     let (mut best_width, mut best_bits) = (widest, len * widest);
-    let mut outside = 0;
-    for width in (0..widest).rev() {
-        outside += u32::from(counts[width as usize + 1]);
+    let mut limit = widest;
+    while limit > 0 {
+        // Of all widths with the same patches, the least is the best.
+        let (outside, widest_inside) = part(lengths, limit);
+        let is_last = outside * 2 > len;
+        let width = if is_last { limit - 1 } else { widest_inside };
         let patch_bits = POSITION_BITS + PATCH_TIME_BITS + widest - width;
         let bits = len * width + PATCH_HEAD_BITS + PATCHES_TIME_BITS + outside * patch_bits;
         if bits < best_bits {
             (best_width, best_bits) = (width, bits);
         }
-        if outside * 2 > len {
-            break;
-        }
+        limit = if is_last { 0 } else { widest_inside };
     }
     (best_width, best_bits)
 }
 
 /// A number in the middle of nine of them.
 pub(super) fn middle(numbers: &[i64]) -> i64 {
-    let mut picked = [0; 9];
-    for (index, pick) in picked.iter_mut().enumerate() {
-        *pick = numbers[(2 * index + 1) * numbers.len() / 18];
-    }
-    picked.sort_unstable();
-    picked[4]
+    median(array::from_fn(|index| {
+        numbers[(2 * index + 1) * numbers.len() / 18]
+    }))
 }
 
 /// A step in the middle of nine of them.
 pub(super) fn middle_step(numbers: &[i64]) -> i64 {
-    let mut picked = [0; 9];
-    for (index, pick) in picked.iter_mut().enumerate() {
+    median(array::from_fn(|index| {
         let at = (2 * index + 1) * (numbers.len() - 1) / 18;
         let pair = numbers.get(at..at + 2).unwrap_or(&[0, 0]);
-        *pick = pair[1].wrapping_sub(pair[0]);
+        pair[1].wrapping_sub(pair[0])
+    }))
+}
+
+/// The median of nine, by a network of Paeth ("Median finding on a 3x3 grid", 1990): sorting takes
+/// branches that nobody could guess.
+fn median(mut nine: [i64; 9]) -> i64 {
+    const NETWORK: [(usize, usize); 19] = [
+        (1, 2),
+        (4, 5),
+        (7, 8),
+        (0, 1),
+        (3, 4),
+        (6, 7),
+        (1, 2),
+        (4, 5),
+        (7, 8),
+        (0, 3),
+        (5, 8),
+        (4, 7),
+        (3, 6),
+        (1, 4),
+        (2, 5),
+        (4, 7),
+        (4, 2),
+        (6, 4),
+        (4, 2),
+    ];
+    for (lower, upper) in NETWORK {
+        let pair = (nine[lower], nine[upper]);
+        nine[lower] = pair.0.min(pair.1);
+        nine[upper] = pair.0.max(pair.1);
     }
-    picked.sort_unstable();
-    picked[4]
+    nine[4]
+}
+
+/// The least number and the greatest.
+fn ends(numbers: &[i64]) -> (i64, i64) {
+    // Four of each, so that no comparison waits for the one before.
+    let (mut mins, mut maxs) = ([numbers[0]; 4], [numbers[0]; 4]);
+    let (fours, rest) = numbers.as_chunks::<4>();
+    for four in fours {
+        for lane in 0..4 {
+            mins[lane] = mins[lane].min(four[lane]);
+            maxs[lane] = maxs[lane].max(four[lane]);
+        }
+    }
+    let rest = || rest.iter().copied();
+    let min = rest().chain(mins).fold(numbers[0], i64::min);
+    let max = rest().chain(maxs).fold(numbers[0], i64::max);
+    (min, max)
 }
 
 /// Plans a group of 1 to 128 numbers.
 pub(super) fn plan(numbers: &[i64]) -> Plan {
+    let Some(near) = near_offsets::<GROUP>(numbers, NEAR_BITS) else {
+        let range = ends(numbers);
+        return plan_between(numbers, range, |from, is_folded| {
+            let offsets = numbers.iter().map(|number| number.wrapping_sub(from));
+            if is_folded {
+                lengths(offsets.map(fold))
+            } else {
+                lengths(offsets.map(i64::cast_unsigned))
+            }
+        });
+    };
+    let near = &near[..numbers.len()];
+    let first = numbers[0];
+    let min = near.iter().copied().fold(0, i32::min);
+    let max = near.iter().copied().fold(0, i32::max);
+    let range = (
+        first.wrapping_add(min.into()),
+        first.wrapping_add(max.into()),
+    );
+    plan_between(numbers, range, |from, is_folded| {
+        let from = i32::try_from(from.wrapping_sub(first)).unwrap_or(0);
+        let offsets = near.iter().map(|offset| offset - from);
+        if is_folded {
+            few_lengths(offsets.map(fold_word))
+        } else {
+            few_lengths(offsets.map(i32::cast_unsigned))
+        }
+    })
+}
+
+/// Plans a group that has its least and its greatest number in `range`. `lengths_from` gives the
+/// lengths of all offsets from a number, folded or not.
+#[inline]
+fn plan_between(
+    numbers: &[i64],
+    (min, max): (i64, i64),
+    lengths_from: impl Fn(i64, bool) -> Lengths,
+) -> Plan {
     let len = u32::from(low_byte(u32::try_from(numbers.len()).unwrap_or(0)));
-    let (mut min, mut max) = (numbers[0], numbers[0]);
-    for &number in numbers {
-        min = min.min(number);
-        max = max.max(number);
-    }
     let range_bits = significant_bits(max.wrapping_sub(min).cast_unsigned());
     let head_bits = 8;
-    let mut best = Plan {
+    let plain = Plan {
         base: min,
         width: range_bits,
         bits: head_bits + len * range_bits,
     };
     if range_bits <= PLAIN_BITS {
-        return best;
+        return plain;
     }
     let center = middle(numbers);
     let above = max.wrapping_sub(center).cast_unsigned();
     let below = center.wrapping_sub(min).cast_unsigned();
     // A window above the least, where there is little below the middle; else one around it.
-    if below < above / 4 {
-        let offsets = numbers
-            .iter()
-            .map(|&number| number.wrapping_sub(min).cast_unsigned());
-        let (width, bits) = cheapest_width(&histogram(offsets), len);
-        if head_bits + bits < best.bits {
-            best = Plan {
-                base: min,
-                width,
-                bits: head_bits + bits,
-            };
-        }
-        return best;
+    let is_around = below >= above / 4;
+    let from = if is_around { center } else { min };
+    let (width, bits) = cheapest_width(&lengths_from(from, is_around), len);
+    let half = (1_u64 << width.min(63) >> 1).cast_signed();
+    let patched = Plan {
+        base: if is_around {
+            center.wrapping_sub(half)
+        } else {
+            min
+        },
+        width,
+        bits: head_bits + bits,
+    };
+    if patched.bits < plain.bits {
+        patched
+    } else {
+        plain
     }
-    let offsets = numbers
-        .iter()
-        .map(|&number| fold(number.wrapping_sub(center)));
-    let (width, bits) = cheapest_width(&histogram(offsets), len);
-    if head_bits + bits < best.bits {
-        let half = (1_u64 << width.min(63) >> 1).cast_signed();
-        best = Plan {
-            base: center.wrapping_sub(half),
-            width,
-            bits: head_bits + bits,
-        };
-    }
-    best
 }
 
-/// Plans groups one after the other; returns the price of all in bits.
-pub(super) fn plan_all(numbers: &[i64], plans: &mut Vec<Plan>) -> u32 {
+/// Plans groups one after the other; returns the price of all in bits, or of those up to which it
+/// is no less than `limit`.
+pub(super) fn plan_all(numbers: &[i64], limit: u32, plans: &mut Vec<Plan>) -> u32 {
     plans.clear();
     let (mut bits, mut base) = (0, 0_i64);
     for group in numbers.chunks(GROUP) {
@@ -167,6 +263,9 @@ pub(super) fn plan_all(numbers: &[i64], plans: &mut Vec<Plan>) -> u32 {
         bits += plan.bits + 8 * varint_size(fold(plan.base.wrapping_sub(base)));
         base = plan.base;
         plans.push(plan);
+        if bits >= limit {
+            break;
+        }
     }
     bits
 }
@@ -305,8 +404,14 @@ impl<'a> Group<'a> {
         lows + ((self.positions.len() as u64) << high_bits)
     }
 
+    /// Whether the numbers without the base, and their sums, fit in 32 bits.
+    #[inline]
+    pub(super) fn has_small_sums(&self) -> bool {
+        self.reach() >> REACH_BITS == 0
+    }
+
     /// Fills `offsets`, which has the length of the group, with the numbers without the base, two's
-    /// complement. [`Group::reach`] must say that they fit.
+    /// complement. [`Group::has_small_sums`] must say that they fit.
     #[inline]
     pub(super) fn read_offsets(&self, offsets: &mut [u32]) {
         unpack_words(self.packed, self.width, offsets);

@@ -60,6 +60,21 @@ pub(super) const fn float(number: i64) -> f64 {
     f64::from_bits(bits.cast_unsigned()) - ROUNDER
 }
 
+/// The integer nearest to a number within [`LIMIT`]; of another one, or none, an integer that is
+/// not within it either.
+#[inline]
+pub(super) fn nearest(number: f64) -> i64 {
+    bits_of(number + ROUNDER).wrapping_sub(bits_of(ROUNDER))
+}
+
+/// Whether all numbers are within [`LIMIT`], so that [`float`] and [`nearest`] serve them.
+#[inline]
+pub(super) fn are_within_limit(numbers: impl Iterator<Item = i64>) -> bool {
+    const HALF: i64 = 1 << 51;
+    let above = numbers.map(|number| number.wrapping_add(HALF).cast_unsigned());
+    above.fold(0, |all, one| all | one) >> 52 == 0
+}
+
 #[inline]
 fn bits_of(value: f64) -> i64 {
     value.to_bits().cast_signed()
@@ -128,10 +143,15 @@ impl Scale {
     #[inline]
     pub(super) fn value_of(&self, number: f64) -> f64 {
         if self.is_rounded {
-            (number * self.up / self.down + ROUNDER - ROUNDER) / self.divisor
+            self.rounded_value_of(number)
         } else {
             number / self.divisor
         }
+    }
+
+    #[inline]
+    fn rounded_value_of(&self, number: f64) -> f64 {
+        (number * self.up / self.down + ROUNDER - ROUNDER) / self.divisor
     }
 
     /// The integer nearest to a value, and the correction: 0 where it is met exactly. `None`
@@ -140,9 +160,9 @@ impl Scale {
     pub(super) fn try_value(&self, value: f64) -> Option<(i64, i64)> {
         let scaled = value * self.factor;
         if scaled.abs() < LIMIT {
-            let rounded = scaled + ROUNDER;
-            let correction = bits_of(value) - bits_of(self.value_of(rounded - ROUNDER));
-            return Some((bits_of(rounded) - bits_of(ROUNDER), correction));
+            let number = nearest(scaled);
+            let correction = bits_of(value) - bits_of(self.value_of(float(number)));
+            return Some((number, correction));
         }
         None
     }
@@ -161,7 +181,25 @@ pub(super) fn forward(
         numbers.extend(values.iter().map(|&value| ordered(bits_of(value))));
         return 0;
     };
-    let mut misses = 0;
+    numbers.extend(values.iter().map(|&value| nearest(value * scale.factor)));
+    if are_within_limit(numbers.iter().copied()) {
+        // Rid of the values out of reach, both loops are SIMD's.
+        let pairs = values.iter().zip(&*numbers);
+        corrections.extend(pairs.map(|(&value, &number)| {
+            bits_of(value).wrapping_sub(bits_of(scale.value_of(float(number))))
+        }));
+    } else {
+        forward_far(&scale, values, numbers, corrections);
+    }
+    corrections
+        .iter()
+        .filter(|&&correction| correction != 0)
+        .count()
+}
+
+/// As [`forward`], of values some of which are out of reach.
+fn forward_far(scale: &Scale, values: &[f64], numbers: &mut Vec<i64>, corrections: &mut Vec<i64>) {
+    numbers.clear();
     // A value out of reach repeats the integer before, which is cheap wherever it stands.
     let mut before = values
         .iter()
@@ -172,12 +210,10 @@ pub(super) fn forward(
             let near = scale.value_of(float(before));
             (before, bits_of(value).wrapping_sub(bits_of(near)))
         });
-        misses += usize::from(correction != 0);
         numbers.push(number);
         corrections.push(correction);
         before = number;
     }
-    misses
 }
 
 /// What integers mean, for reading them.
@@ -201,23 +237,27 @@ pub(super) struct Entries<'a> {
 }
 
 impl Entries<'_> {
-    /// The values of indices.
+    /// Appends the values of indices.
     ///
     /// # Errors
     /// `Corrupt` where one is none.
     #[inline]
-    pub(super) fn look_up(
-        self,
-        indices: impl Iterator<Item = u32>,
-        values: &mut [f64],
-    ) -> Result<()> {
-        let mut greatest = 0;
-        for (value, index) in values.iter_mut().zip(indices) {
-            greatest = greatest.max(index);
-            *value = self.values[usize::from(index.to_le_bytes()[0])];
-        }
-        let all_inside = (greatest as usize) < self.len;
-        if all_inside {
+    pub(super) fn look_up(self, indices: &[u32], out: &mut Vec<f64>) -> Result<()> {
+        let greatest = indices
+            .iter()
+            .fold(0, |greatest, &index| index.max(greatest));
+        out.extend(indices.iter().map(|&index| self.at(index)));
+        self.check(greatest)
+    }
+
+    /// The value of an index; some value where it is none.
+    #[inline]
+    fn at(&self, index: u32) -> f64 {
+        self.values[usize::from(index.to_le_bytes()[0])]
+    }
+
+    fn check(&self, greatest: u32) -> Result<()> {
+        if (greatest as usize) < self.len {
             return Ok(());
         }
         Err(Error::Corrupt {
@@ -254,22 +294,16 @@ impl Decimal {
             .cast_unsigned()
     }
 
-    fn convert_all(&self, numbers: &[i64], values: &mut [f64]) {
+    fn convert_all(&self, numbers: &[i64], out: &mut Vec<f64>) {
         let spread = numbers
             .iter()
             .fold(0, |all, &number| all | Self::magnitude(number));
-        let pairs = values.iter_mut().zip(numbers);
         match self.reciprocal {
             Some(reciprocal) if spread >> Self::SMALL_BITS == 0 => {
-                for (value, &number) in pairs {
-                    *value = reciprocal.times(float(number));
-                }
+                let value_of = |&number| reciprocal.times(float(number));
+                out.extend(numbers.iter().map(value_of));
             }
-            _ => {
-                for (value, &number) in pairs {
-                    *value = self.value_of(number);
-                }
-            }
+            _ => out.extend(numbers.iter().map(|&number| self.value_of(number))),
         }
     }
 }
@@ -290,7 +324,7 @@ impl Target<'_> {
         })
     }
 
-    /// The values of integers as they come.
+    /// Appends the values of integers as they come.
     ///
     /// # Errors
     /// `Corrupt` where one is no index.
@@ -298,33 +332,63 @@ impl Target<'_> {
     pub(super) fn convert(
         &self,
         numbers: impl Iterator<Item = i64>,
-        values: &mut [f64],
+        out: &mut Vec<f64>,
     ) -> Result<()> {
-        if let Self::Entries(entries) = self {
-            let index = |number| u32::try_from(number).unwrap_or(u32::MAX);
-            return entries.look_up(numbers.map(index), values);
-        }
-        for (value, number) in values.iter_mut().zip(numbers) {
-            *value = match self {
-                Self::Bits | Self::Entries(_) => f64::from_bits(ordered(number).cast_unsigned()),
-                Self::Decimal(decimal) => decimal.value_of(number),
-                Self::Ratio(scale) => scale.value_of(float(number)),
-            };
+        // A loop for each, so that none asks a number what it is.
+        match self {
+            Self::Bits => {
+                let value_of = |number| f64::from_bits(ordered(number).cast_unsigned());
+                out.extend(numbers.map(value_of));
+            }
+            Self::Decimal(decimal) => out.extend(numbers.map(|number| decimal.value_of(number))),
+            Self::Ratio(scale) if scale.is_rounded => {
+                out.extend(numbers.map(|number| scale.rounded_value_of(float(number))));
+            }
+            Self::Ratio(scale) => out.extend(numbers.map(|number| float(number) / scale.divisor)),
+            Self::Entries(entries) => {
+                let mut greatest = 0;
+                out.extend(numbers.map(|number| {
+                    let index = u32::try_from(number).unwrap_or(u32::MAX);
+                    greatest = greatest.max(index);
+                    entries.at(index)
+                }));
+                return entries.check(greatest);
+            }
         }
         Ok(())
     }
 
-    /// The values of integers that are all there.
+    /// Appends the values of integers below 2^29 in magnitude, two's complement.
     ///
     /// # Errors
     /// As [`Target::convert`].
     #[inline]
-    pub(super) fn convert_all(&self, numbers: &[i64], values: &mut [f64]) -> Result<()> {
+    pub(super) fn convert_small(&self, numbers: &[u32], out: &mut Vec<f64>) -> Result<()> {
+        let signed = numbers.iter().map(|number| number.cast_signed());
+        match self {
+            Self::Entries(entries) => entries.look_up(numbers, out),
+            Self::Decimal(Decimal {
+                reciprocal: Some(reciprocal),
+                ..
+            }) => {
+                out.extend(signed.map(|number| reciprocal.times(f64::from(number))));
+                Ok(())
+            }
+            _ => self.convert(signed.map(i64::from), out),
+        }
+    }
+
+    /// Appends the values of integers that are all there.
+    ///
+    /// # Errors
+    /// As [`Target::convert`].
+    #[inline]
+    pub(super) fn convert_all(&self, numbers: &[i64], out: &mut Vec<f64>) -> Result<()> {
         if let Self::Decimal(decimal) = self {
-            decimal.convert_all(numbers, values);
+            decimal.convert_all(numbers, out);
             return Ok(());
         }
-        self.convert(numbers.iter().copied(), values)
+        self.convert(numbers.iter().copied(), out)
     }
 }
 

@@ -158,10 +158,15 @@ pub(super) fn line_at(slope: i64, index: usize) -> i64 {
     index.wrapping_mul(slope) >> SLOPE_BITS
 }
 
-/// Reads a column of `out.len()` numbers.
-pub(super) fn read(reader: &mut Reader, out: &mut [i64]) -> Result<()> {
+/// Appends the `count` numbers of a column to `out`.
+pub(super) fn read(reader: &mut Reader, count: usize, out: &mut Vec<i64>) -> Result<()> {
     let head = Head::read(reader)?;
-    read_body(&head, reader, out)
+    if head.predictor == Predictor::Last && head.layout != Layout::Sparse {
+        return read_steps(&head, &mut Groups::new(&head, reader)?, count, out);
+    }
+    let start = out.len();
+    out.resize(start + count, 0);
+    read_body(&head, reader, &mut out[start..])
 }
 
 /// Reads what follows a head.
@@ -188,12 +193,11 @@ pub(super) fn read_body(head: &Head, reader: &mut Reader, out: &mut [i64]) -> Re
         if head.predictor == Predictor::Trend {
             add_up(head.start, out);
         }
-    } else if head.predictor == Predictor::Last {
-        return read_steps(head, &mut Groups::new(head, reader)?, out);
     } else {
         Groups::new(head, reader)?.read_all(out)?;
         match head.predictor {
-            Predictor::None | Predictor::Last => {}
+            Predictor::None => {}
+            Predictor::Last => _ = add_up(head.start, out),
             Predictor::Trend => _ = add_up_twice(head.start, head.slope, out),
             Predictor::Line => {
                 for (index, number) in out.iter_mut().enumerate() {
@@ -218,17 +222,20 @@ pub(super) fn read_holes(
     let mut groups = Groups::new(head, reader)?;
     let mut numbers = [0; GROUP];
     let (mut left, mut at) = (bitmap.set, GROUP);
-    for (index, &byte) in bitmap.bytes.iter().enumerate() {
-        let mut byte = byte;
-        while byte != 0 {
+    // By 64 bits: where a word ends is what the branch predictor does not know.
+    for (index, bytes) in bitmap.bytes.chunks(8).enumerate() {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        let mut word = u64::from_le_bytes(word);
+        while word != 0 {
             if at == GROUP {
                 let len = left.min(GROUP);
                 groups.next(len)?.read_into(&mut numbers[..len]);
                 (left, at) = (left - len, 0);
             }
-            visit(8 * index + byte.trailing_zeros() as usize, numbers[at]);
+            visit(64 * index + word.trailing_zeros() as usize, numbers[at]);
             at += 1;
-            byte &= byte - 1;
+            word &= word - 1;
         }
     }
     Ok(())
@@ -259,37 +266,42 @@ pub(super) fn add_up_twice(start: i64, step: i64, changes: &mut [i64]) -> (i64, 
 
 /// Reads numbers that are predicted from the last. Where all low parts are empty, as those of
 /// regular times with gaps, the numbers between two patches are on a line.
-fn read_steps(head: &Head, groups: &mut Groups, out: &mut [i64]) -> Result<()> {
+fn read_steps(head: &Head, groups: &mut Groups, count: usize, out: &mut Vec<i64>) -> Result<()> {
     let mut last = head.start;
-    for numbers in out.chunks_mut(GROUP) {
-        let group = groups.next(numbers.len())?;
+    let mut steps = [0; GROUP];
+    for start in (0..count).step_by(GROUP) {
+        let len = (count - start).min(GROUP);
+        let group = groups.next(len)?;
         if group.width > 0 {
-            group.read_into(numbers);
-            last = add_up(last, numbers);
-            head.undivide(numbers);
+            let steps = &mut steps[..len];
+            group.read_into(steps);
+            out.extend(steps.iter().map(|&step| {
+                last = last.wrapping_add(step);
+                head.undivided(last)
+            }));
             continue;
         }
         let mut done = 0;
         for (position, high) in group.patches() {
-            last = fill_steps(head, last, group.base, &mut numbers[done..position]);
+            last = fill_steps(head, last, group.base, position - done, out);
             last = last.wrapping_add(high);
             done = position;
         }
-        last = fill_steps(head, last, group.base, &mut numbers[done..]);
+        last = fill_steps(head, last, group.base, len - done, out);
     }
     Ok(())
 }
 
-/// Fills `out` with the multiples of a step above a start, the first of them once, and takes back
-/// the division; returns the last, undivided.
-fn fill_steps(head: &Head, start: i64, step: i64, out: &mut [i64]) -> i64 {
+/// Appends `count` multiples of a step above a start, the first of them once, and takes back the
+/// division; returns the last, undivided.
+fn fill_steps(head: &Head, start: i64, step: i64, count: usize, out: &mut Vec<i64>) -> i64 {
     let mut number = head.undivided(start);
     let scaled = step.wrapping_mul(head.divisor);
-    for place in &mut *out {
+    out.extend((0..count).map(|_| {
         number = number.wrapping_add(scaled);
-        *place = number;
-    }
-    let steps = i64::try_from(out.len()).unwrap_or(0);
+        number
+    }));
+    let steps = i64::try_from(count).unwrap_or(0);
     start.wrapping_add(step.wrapping_mul(steps))
 }
 

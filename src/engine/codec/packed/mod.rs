@@ -16,12 +16,13 @@
 //! The first value stands in front, once more than it must, since an aggregation over whole blocks
 //! asks for it: 8 bytes of some 700, and no decoding.
 //!
-//! The encoder prices all that it tries from histograms of bit lengths and encodes once. Decoding
-//! never reads bit by bit, and either column can be read without the other.
+//! The encoder prices all that it tries from bit lengths, only as far as it may win, and encodes
+//! once. Decoding never reads bit by bit, and either column can be read without the other.
 
 mod bitmap;
 mod bytes;
 mod column;
+mod divisor;
 mod groups;
 mod image;
 mod integers;
@@ -127,8 +128,8 @@ pub fn decode(bytes: &[u8], count: usize, out: &mut Columns) -> Result<()> {
 pub fn decode_times(bytes: &[u8], count: usize, out: &mut Vec<i64>) -> Result<()> {
     let (mut times, _) = split(bytes, count)?;
     let start = out.len();
-    out.resize(start + count, 0);
-    let result = integers::read(&mut times, &mut out[start..]).and_then(|()| times.finish());
+    out.reserve(count);
+    let result = integers::read(&mut times, count, out).and_then(|()| times.finish());
     if result.is_err() {
         out.truncate(start);
     }
@@ -142,8 +143,8 @@ pub fn decode_times(bytes: &[u8], count: usize, out: &mut Vec<i64>) -> Result<()
 pub fn decode_values(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Result<()> {
     let (_, mut values) = split(bytes, count)?;
     let start = out.len();
-    out.resize(start + count, 0.0);
-    let result = values::read(&mut values, &mut out[start..])
+    out.reserve(count);
+    let result = values::read(&mut values, count, out)
         .and_then(|()| values.finish())
         .and_then(|()| check_first(bytes, out[start]));
     if result.is_err() {

@@ -51,19 +51,19 @@ pub(super) fn pack(numbers: &[u64], width: u32, out: &mut Vec<u8>) {
 
 /// Appends a plain stream of numbers, whatever their count, each less than 2^`width`.
 pub(super) fn pack_stream(numbers: &[u64], width: u32, out: &mut Vec<u8>) {
-    let (mut pending, mut used) = (0_u128, 0);
+    out.reserve(packed_size(numbers.len(), width));
+    let (mut pending, mut used) = (0_u64, 0);
     for &number in numbers {
-        pending |= u128::from(number) << used;
+        pending |= number << used;
         used += width;
-        while used >= 8 {
-            out.push(pending.to_le_bytes()[0]);
-            pending >>= 8;
-            used -= 8;
+        if used >= u64::BITS {
+            out.extend_from_slice(&pending.to_le_bytes());
+            used -= u64::BITS;
+            // What is left of the number, perhaps nothing: then the shift may be by 64.
+            pending = number.checked_shr(width - used).unwrap_or(0);
         }
     }
-    if used > 0 {
-        out.push(pending.to_le_bytes()[0]);
-    }
+    out.extend(pending.to_le_bytes().iter().take(used.div_ceil(8) as usize));
 }
 
 /// Fills `numbers`, at most [`GROUP`], from `packed`, which has [`packed_size`] bytes.

@@ -1,16 +1,28 @@
 //! Planning and writing a column of integers: which predictor, which layout.
 //!
 //! What is worth a try is told by a survey of bit lengths; what is tried is priced group by group
-//! from histograms, and the cheapest is written.
+//! from bit lengths, up to the price of the best so far, and the cheapest is written.
 
+use super::MAX_SAMPLES;
 use super::Work;
-use super::bytes::{fold, put_signed, significant_bits, varint_size};
+use super::bytes::{
+    FEW_BITS, few_significant_bits, fold, fold_word, near_offsets, put_signed, significant_bits,
+    varint_size,
+};
+use super::divisor::{common_divisor, divide};
 use super::groups;
 use super::integers::{Head, Layout, Predictor, SLOPE_BITS, line_at};
 use super::packing::GROUP;
 
 /// A line is tried where times span less than this, so that nothing overflows.
 const LINE_RANGE: u64 = 1 << 46;
+
+/// Numbers within so many bits of the first are surveyed in 32 bits: their steps have a bit more,
+/// the changes of these and what is folded another each.
+const NEAR_BITS: u32 = FEW_BITS - 3;
+
+/// More bits than any column takes.
+pub(super) const NO_LIMIT: u32 = u32::MAX;
 
 /// How a column will be written, and at what price.
 #[derive(Clone, Debug)]
@@ -37,44 +49,72 @@ pub(super) enum Content {
 
 /// Plans a column of at least one number.
 pub(super) fn plan(numbers: &[i64], content: Content, work: &mut Work) -> Plan {
+    plan_below(NO_LIMIT, numbers, content, work).expect("BUG: a column without limit has a plan")
+}
+
+/// As [`plan`]; `None` where it would take `limit` bits or more, which is seen early.
+pub(super) fn plan_below(
+    limit: u32,
+    numbers: &[i64],
+    content: Content,
+    work: &mut Work,
+) -> Option<Plan> {
     if let Some(plan) = plan_constant_step(numbers, content) {
-        return plan;
+        return Some(plan).filter(|plan| plan.bits < limit);
     }
     let divisor = match content {
         Content::Corrections => 1,
         _ => common_divisor(numbers),
     };
+    let head_bits = if divisor == 1 { 16 } else { 64 };
     let mut best = Plan {
         predictor: Predictor::None,
         layout: Layout::Packed,
         reference: if divisor == 1 { 0 } else { numbers[0] },
         divisor,
         groups: Vec::new(),
-        bits: u32::MAX,
+        bits: limit.saturating_sub(head_bits),
     };
     let mut divided = std::mem::take(&mut work.divided);
     let divided_numbers = best.divide(numbers, &mut divided);
     for (predictor, layout) in candidates(divided_numbers, content) {
-        leave_over(divided_numbers, predictor, layout, work);
-        let mut bits = groups::plan_all(&work.residuals, &mut work.groups);
-        if layout != Layout::Packed {
-            bits += 8 * u32::try_from(work.bitmap.len()).unwrap_or(0);
-        }
-        // A trend is the slowest to read, and must earn that.
-        let margin = match predictor {
-            Predictor::Trend => best.bits / 64,
-            _ => 0,
-        };
-        if bits < best.bits - margin {
-            best.predictor = predictor;
-            best.layout = layout;
-            best.bits = bits;
-            best.groups.clone_from(&work.groups);
-        }
+        keep_cheaper(&mut best, divided_numbers, predictor, layout, work);
     }
     work.divided = divided;
-    best.bits += if divisor == 1 { 16 } else { 64 };
-    best
+    best.bits += head_bits;
+    (!best.groups.is_empty()).then_some(best)
+}
+
+/// Makes a predictor and a layout the best plan, if they are cheaper.
+fn keep_cheaper(
+    best: &mut Plan,
+    numbers: &[i64],
+    predictor: Predictor,
+    layout: Layout,
+    work: &mut Work,
+) {
+    let bitmap_bits = match layout {
+        Layout::Packed | Layout::Constant => 0,
+        Layout::Sparse | Layout::Holes => 8 * u32::try_from(numbers.len().div_ceil(8)).unwrap_or(0),
+    };
+    // A trend is the slowest to read, and must earn that.
+    let margin = match predictor {
+        Predictor::Trend if !best.groups.is_empty() => best.bits / 64,
+        _ => 0,
+    };
+    let limit = best.bits - margin;
+    if bitmap_bits >= limit {
+        return;
+    }
+    leave_over(numbers, predictor, layout, work);
+    let limit = limit - bitmap_bits;
+    let bits = groups::plan_all(&work.residuals, limit, &mut work.groups);
+    if bits < limit {
+        best.predictor = predictor;
+        best.layout = layout;
+        best.bits = bitmap_bits + bits;
+        best.groups.clone_from(&work.groups);
+    }
 }
 
 impl Plan {
@@ -83,9 +123,7 @@ impl Plan {
         if self.divisor == 1 {
             return numbers;
         }
-        buffer.clear();
-        let offsets = numbers.iter().map(|number| number - self.reference);
-        buffer.extend(offsets.map(|offset| offset / self.divisor));
+        divide(numbers, self.divisor, buffer);
         buffer
     }
 }
@@ -178,6 +216,14 @@ struct Survey {
 
 impl Survey {
     fn of(numbers: &[i64]) -> Self {
+        match near_offsets::<MAX_SAMPLES>(numbers, NEAR_BITS) {
+            Some(near) => Self::of_near(numbers, &near[..numbers.len()]),
+            None => Self::of_any(numbers),
+        }
+    }
+
+    fn of_any(numbers: &[i64]) -> Self {
+        let bits_of = |number| significant_bits(fold(number));
         let mut survey = Self::default();
         let (mut last, mut last_step) = (numbers[0], first_step(numbers));
         // A step that a base takes away costs nothing.
@@ -197,46 +243,40 @@ impl Survey {
         }
         survey
     }
-}
 
-fn bits_of(number: i64) -> u32 {
-    significant_bits(fold(number))
+    /// As [`Survey::of_any`], in 32 bits, by SIMD: loops without a memory.
+    fn of_near(numbers: &[i64], near: &[i32]) -> Self {
+        let bits_of = |number| few_significant_bits(fold_word(number));
+        let word = |number: i64| i32::try_from(number).unwrap_or(0);
+        let mut survey = Self::default();
+        for (group, near) in numbers.chunks(GROUP).zip(near.chunks(GROUP)) {
+            let center = word(groups::middle(group).wrapping_sub(numbers[0]));
+            survey.none += near.iter().map(|one| bits_of(one - center)).sum::<u32>();
+        }
+        let usual_step = word(groups::middle_step(numbers));
+        survey.last = bits_of(-usual_step);
+        survey.still = 1;
+        for pair in near.windows(2) {
+            let step = pair[1] - pair[0];
+            survey.last += bits_of(step - usual_step);
+            survey.still += u32::from(step == 0);
+        }
+        let step = word(first_step(numbers));
+        survey.trend = bits_of(-step) + bits_of(step);
+        survey.straight = 2 * u32::from(step == 0);
+        for three in near.windows(3) {
+            let change = three[2] - 2 * three[1] + three[0];
+            survey.trend += bits_of(change);
+            survey.straight += u32::from(change == 0);
+        }
+        survey
+    }
 }
 
 fn range(numbers: &[i64]) -> u64 {
     let min = numbers.iter().min().copied().unwrap_or(0);
     let max = numbers.iter().max().copied().unwrap_or(0);
     max.wrapping_sub(min).cast_unsigned()
-}
-
-/// The greatest number that divides all differences; 1 where it would overflow or not help.
-fn common_divisor(numbers: &[i64]) -> i64 {
-    let mut divisor = 0_u64;
-    for &number in numbers {
-        let Some(offset) = number.checked_sub(numbers[0]) else {
-            return 1;
-        };
-        // Nearly always a multiple of what was found so far.
-        let offset = offset.unsigned_abs();
-        if divisor == 0 || offset % divisor != 0 {
-            divisor = greatest_common(divisor, offset);
-            if divisor == 1 {
-                return 1;
-            }
-        }
-    }
-    match i64::try_from(divisor) {
-        Ok(divisor) if divisor > 1 => divisor,
-        _ => 1,
-    }
-}
-
-fn greatest_common(one: u64, other: u64) -> u64 {
-    let (mut one, mut other) = (one, other);
-    while other != 0 {
-        (one, other) = (other, one % other);
-    }
-    one
 }
 
 fn slope_of(numbers: &[i64]) -> i64 {
@@ -272,11 +312,13 @@ fn leave_over(
         }
         Predictor::Trend => {
             residuals.push(0);
-            let mut before = step;
-            residuals.extend(steps.map(|step| {
-                let change = step.wrapping_sub(before);
-                before = step;
-                change
+            residuals.extend(numbers.get(1).map(|_| 0));
+            residuals.extend(numbers.windows(3).map(|three| {
+                let (before, step) = (
+                    three[1].wrapping_sub(three[0]),
+                    three[2].wrapping_sub(three[1]),
+                );
+                step.wrapping_sub(before)
             }));
             (first.wrapping_sub(step), step)
         }
@@ -309,19 +351,35 @@ fn keep_news(work: &mut Work, before: i64, is_news: impl Fn(i64, i64) -> bool) {
     } = work;
     bitmap.clear();
     let (mut last, mut kept) = (before, 0);
-    for start in (0..residuals.len()).step_by(8) {
-        let mut byte = 0;
-        for index in start..residuals.len().min(start + 8) {
-            let one = residuals[index];
+    let mut keep = |from: &[i64], to: &mut [i64; 8]| {
+        let (mut byte, mut count) = (0_u8, 0);
+        for (index, &one) in from.iter().enumerate() {
             let news = is_news(one, last);
-            residuals[kept] = one;
-            kept += usize::from(news);
-            byte |= u8::from(news) << (index % 8);
             last = one;
+            // Written in any case, since nobody could guess a branch; said twice that it fits.
+            to[count % 8] = one;
+            count += usize::from(news);
+            byte |= u8::from(news) << index;
         }
         bitmap.push(byte);
+        count
+    };
+    let whole = residuals.len() / 8 * 8;
+    for start in (0..whole).step_by(8) {
+        let mut eight = [0; 8];
+        eight.copy_from_slice(&residuals[start..start + 8]);
+        if let Some(to) = residuals[kept..].first_chunk_mut() {
+            kept += keep(&eight, to);
+        }
     }
-    residuals.truncate(kept);
+    if whole < residuals.len() {
+        let mut rest = [0; 8];
+        let count = keep(&residuals[whole..], &mut rest);
+        residuals.truncate(kept);
+        residuals.extend_from_slice(&rest[..count]);
+    } else {
+        residuals.truncate(kept);
+    }
 }
 
 /// Writes a column by its plan.
