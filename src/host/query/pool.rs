@@ -144,6 +144,7 @@ impl Pool {
 
     /// The life of a thread.
     fn work(&self) {
+        make_way();
         while let Some(task) = self.next_task() {
             self.execute(task);
         }
@@ -255,11 +256,25 @@ fn max_threads() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     let cores = || thread::available_parallelism().map_or(1, NonZero::get);
     match settings::STATE.threads() {
-        // One is left to the server.
-        0 => CORES.get_or_init(cores).saturating_sub(1).max(1),
+        0 => *CORES.get_or_init(cores),
         threads => threads,
     }
 }
+
+/// Has the calling thread make way for the main thread wherever both want a core, so that there may
+/// be as many of them as cores. It still has a share beside other programs.
+fn make_way() {
+    // SAFETY: the call has no conditions. 0 is the calling thread, since a thread has a priority
+    // of its own in Linux; elsewhere nothing, or the process, is meant and this is left out.
+    #[cfg(target_os = "linux")]
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICE)
+    };
+}
+
+/// A third of the weight of a thread with the usual priority.
+#[cfg(target_os = "linux")]
+const NICE: libc::c_int = 5;
 
 /// Threads that help for a while; on drop they count as spare again.
 struct Helpers(usize);
@@ -303,7 +318,10 @@ pub(super) fn share<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> 
         for _ in 0..helpers.0 {
             let thread = Builder::new().name("iot-helper".into());
             // Without it the others have more to do.
-            let _ = thread.spawn_scoped(scope, take_some);
+            let _ = thread.spawn_scoped(scope, || {
+                make_way();
+                take_some();
+            });
         }
         take_some();
     });
