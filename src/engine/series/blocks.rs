@@ -16,8 +16,9 @@
 //! Blocks are addressed by their place in the whole sequence. That is found in O(groups); near the
 //! end, where most is done, in O(1).
 
-use std::collections::{VecDeque, vec_deque};
+use std::collections::VecDeque;
 use std::ops::Range;
+use std::slice;
 
 use triomphe::Arc;
 
@@ -33,7 +34,7 @@ const GROUP_BLOCKS: usize = 128;
 pub struct Blocks {
     /// What is before the tail; most series are too short to have it.
     older: Option<Box<Older>>,
-    tail: VecDeque<Block>,
+    tail: Vec<Block>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -46,13 +47,13 @@ struct Older {
 /// At least one block.
 #[derive(Clone, Debug)]
 struct Group {
-    blocks: Arc<VecDeque<Block>>,
+    blocks: Arc<Vec<Block>>,
     /// Their number, to be had without a look at them.
     len: usize,
 }
 
 impl Group {
-    fn new(blocks: VecDeque<Block>) -> Self {
+    fn new(blocks: Vec<Block>) -> Self {
         Self {
             len: blocks.len(),
             blocks: Arc::new(blocks),
@@ -61,7 +62,7 @@ impl Group {
 }
 
 /// Blocks of one consecutive piece of the sequence.
-pub(super) type Segment<'a> = vec_deque::Iter<'a, Block>;
+pub(super) type Segment<'a> = slice::Iter<'a, Block>;
 
 /// Where a block is.
 enum Place {
@@ -86,12 +87,12 @@ impl Blocks {
 
     /// The oldest block.
     pub fn front(&self) -> Option<&Block> {
-        self.segment(0).front()
+        self.segment(0).first()
     }
 
     /// The newest block, to be changed.
     pub(super) fn back_mut(&mut self) -> Option<&mut Block> {
-        self.tail.back_mut()
+        self.tail.last_mut()
     }
 
     /// The block at a place.
@@ -113,9 +114,9 @@ impl Blocks {
     }
 
     /// One of the pieces.
-    pub(super) fn segment(&self, number: usize) -> &VecDeque<Block> {
+    pub(super) fn segment(&self, number: usize) -> &[Block] {
         let group = self.groups().and_then(|groups| groups.get(number));
-        group.map_or(&self.tail, |group| &group.blocks)
+        group.map_or(&self.tail[..], |group| &group.blocks)
     }
 
     /// The segments that may hold blocks which overlap a range.
@@ -124,11 +125,11 @@ impl Blocks {
             return 0..1;
         };
         let before = |group: &Group| {
-            let last = group.blocks.back();
+            let last = group.blocks.last();
             last.is_some_and(|block| block.last_ms() < range.from)
         };
         let begun = |group: &Group| {
-            let first = group.blocks.front();
+            let first = group.blocks.first();
             first.is_some_and(|block| block.first_ms() <= range.to)
         };
         let (start, end) = (
@@ -144,14 +145,14 @@ impl Blocks {
     pub(super) fn segment_inside(&self, number: usize, range: TimeRange) -> Segment<'_> {
         let segment = self.segment(number);
         let covers = |first: &Block, last: &Block| range.covers(first.first_ms(), last.last_ms());
-        if let (Some(first), Some(last)) = (segment.front(), segment.back())
+        if let (Some(first), Some(last)) = (segment.first(), segment.last())
             && covers(first, last)
         {
             return segment.iter();
         }
         let start = segment.partition_point(|block| block.last_ms() < range.from);
         let end = segment.partition_point(|block| block.first_ms() <= range.to);
-        segment.range(start..end.max(start))
+        segment[start..end.max(start)].iter()
     }
 
     fn groups(&self) -> Option<&VecDeque<Group>> {
@@ -164,7 +165,7 @@ impl Blocks {
         let mut passed = 0;
         if let Some(groups) = self.groups() {
             let number =
-                groups.partition_point(|group| group.blocks.back().is_some_and(&is_before));
+                groups.partition_point(|group| group.blocks.last().is_some_and(&is_before));
             passed = groups.range(..number).map(|group| group.len).sum();
             if let Some(group) = groups.get(number) {
                 return passed + group.blocks.partition_point(is_before);
@@ -183,9 +184,9 @@ impl Blocks {
     /// Appends a block, which is newer than all others.
     pub fn push_back(&mut self, block: Block) {
         self.make_room();
-        self.tail.push_back(block);
+        self.tail.push(block);
         if self.tail.len() >= 2 * GROUP_BLOCKS {
-            let oldest: VecDeque<Block> = self.tail.drain(..GROUP_BLOCKS).collect();
+            let oldest: Vec<Block> = self.tail.drain(..GROUP_BLOCKS).collect();
             let older = self.older.get_or_insert_default();
             older.len += oldest.len();
             older.groups.push_back(Group::new(oldest));
@@ -227,7 +228,7 @@ impl Blocks {
 
     /// Takes the newest block away.
     pub(super) fn pop_back(&mut self) -> Option<Block> {
-        let block = self.tail.pop_back();
+        let block = self.tail.pop();
         self.refill_tail();
         block
     }
@@ -236,7 +237,7 @@ impl Blocks {
     pub(super) fn replace(&mut self, index: usize, by: impl IntoIterator<Item = Block>) {
         match self.place(index) {
             Place::Tail { at } => {
-                splice(&mut self.tail, at..at + 1, by);
+                self.tail.splice(at..=at, by);
                 self.refill_tail();
             }
             Place::Group { number, at } => self.change_group(number, at..at + 1, by),
@@ -295,7 +296,7 @@ impl Blocks {
             return;
         };
         let blocks = Arc::make_mut(&mut group.blocks);
-        splice(blocks, range, by);
+        blocks.splice(range, by);
         older.len = older.len - group.len + blocks.len();
         group.len = blocks.len();
         if group.len > 2 * GROUP_BLOCKS {
@@ -350,7 +351,7 @@ impl Blocks {
     }
 }
 
-fn visit_all(blocks: &VecDeque<Block>, owners: usize, visit: &mut impl FnMut(Allocation)) {
+fn visit_all(blocks: &Vec<Block>, owners: usize, visit: &mut impl FnMut(Allocation)) {
     if blocks.capacity() > 0 {
         visit(Allocation::Bytes(
             blocks.capacity() * size_of::<Block>() / owners,
@@ -359,22 +360,6 @@ fn visit_all(blocks: &VecDeque<Block>, owners: usize, visit: &mut impl FnMut(All
     for block in blocks {
         let owners = owners * Payload::strong_count(block.payload()).max(1);
         visit(Allocation::At(block.payload().heap_ptr().cast(), owners));
-    }
-}
-
-/// Puts blocks in the place of others.
-fn splice(blocks: &mut VecDeque<Block>, range: Range<usize>, by: impl IntoIterator<Item = Block>) {
-    let mut by = by.into_iter();
-    let mut at = range.start;
-    while at < range.end {
-        let Some(block) = by.next() else { break };
-        blocks[at] = block;
-        at += 1;
-    }
-    blocks.drain(at..range.end);
-    for block in by {
-        blocks.insert(at, block);
-        at += 1;
     }
 }
 
