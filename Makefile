@@ -9,15 +9,18 @@ MODULE := $(TARGET)/release/libredis_iot.so
 VALKEY := $(TARGET)/valkey/usr/bin/valkey-server
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test fuzz bench lint fmt fmt-check doc clean
+.PHONY: help needs setup build run test fuzz bench lint fmt fmt-check doc clean
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: ## Installs what is missing: a server, libclang for the bindings, Valkey for tests.
+needs:
 	@bash .ci/setup "$(TARGET)"
 
-build: setup ## Builds the module with all optimisation.
+setup: needs ## Installs what is missing: a server, libclang for the bindings; for tests Valkey and clients.
+	@bash .ci/clients "$(TARGET)"
+
+build: needs ## Builds the module with all optimisation.
 	@$(CARGO) build --release --lib
 	@echo "built $(MODULE)"
 
@@ -35,17 +38,17 @@ run: build ## Starts a server with the module in the foreground; PORT chooses it
 test: setup ## Runs all tests against redis-server, and those of the server against Valkey too.
 	@bash .ci/test "$(VALKEY)"
 
-fuzz: setup ## Feeds the decoders random bytes, TIME seconds for each target; needs a nightly toolchain.
+fuzz: needs ## Feeds the decoders random bytes, TIME seconds for each target; needs a nightly toolchain.
 	@bash .ci/fuzz "$(TARGET)" $(TIME)
 
-bench: setup ## Measures codec, series, index and server; prints tables.
+bench: needs ## Measures codec, series, index and server; prints tables.
 	@$(CARGO) build --release --lib
 	@$(CARGO) bench --bench codec
 	@$(CARGO) bench --bench series
 	@$(CARGO) bench --bench index
 	@$(CARGO) bench --bench server
 
-lint: setup ## Clippy over everything, and the links in the documentation.
+lint: needs ## Clippy over everything, and the links in the documentation.
 	@$(CARGO) clippy --all-targets -- -D warnings
 	@RUSTDOCFLAGS="-D rustdoc::broken_intra_doc_links" $(CARGO) doc --no-deps --document-private-items --quiet
 
@@ -55,7 +58,7 @@ fmt: ## Formats the code.
 fmt-check: ## Fails if the code is not formatted.
 	@$(CARGO) fmt --check
 
-doc: setup ## Builds the documentation of the code.
+doc: needs ## Builds the documentation of the code.
 	@$(CARGO) doc --no-deps --document-private-items
 
 clean: ## Removes what was built.

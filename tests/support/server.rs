@@ -44,6 +44,21 @@ impl Server {
         }
     }
 
+    /// The log of a server that ends at its start with these arguments.
+    #[track_caller]
+    pub(crate) fn refusal_of(args: &[&str]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        match try_spawn(folder.path(), &args) {
+            Err(log) => log,
+            Ok((mut process, _)) => {
+                process.kill().unwrap();
+                process.wait().unwrap();
+                panic!("the server started with {args:?}");
+            }
+        }
+    }
+
     /// Makes this server a replica of `master` and waits until it has the master's data.
     pub(crate) fn replica_of(&self, master: &Self) {
         let mut client = self.connect(Protocol::Resp2);
@@ -78,6 +93,12 @@ impl Server {
             self.kill9();
         }
         (self.process, self.port) = spawn(self.folder.path(), &self.args);
+    }
+
+    /// Starts the server again in the same folder with other arguments.
+    pub(crate) fn restart_with(&mut self, args: &[&str]) {
+        self.args = args.iter().map(ToString::to_string).collect();
+        self.restart();
     }
 
     /// Ends the server as `SHUTDOWN` with these words would, and waits for its end.
@@ -157,6 +178,11 @@ pub(crate) fn await_that(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 fn spawn(folder: &Path, args: &[String]) -> (Child, u16) {
+    try_spawn(folder, args).unwrap_or_else(|log| panic!("the server ended at its start:\n{log}"))
+}
+
+/// A server that answers, or the log of one that ended at its start.
+fn try_spawn(folder: &Path, args: &[String]) -> Result<(Child, u16), String> {
     for _ in 0..PORT_ATTEMPTS {
         let port = free_port();
         let mut process = command(folder, port, args).spawn().unwrap_or_else(|error| {
@@ -166,13 +192,12 @@ fn spawn(folder: &Path, args: &[String]) -> (Child, u16) {
             )
         });
         if answers(&mut process, port) {
-            return (process, port);
+            return Ok((process, port));
         }
         let log = last_words(folder);
-        assert!(
-            log.contains("ddress already in use"),
-            "the server ended at its start:\n{log}"
-        );
+        if !log.contains("ddress already in use") {
+            return Err(log);
+        }
     }
     panic!("no free port in {PORT_ATTEMPTS} attempts");
 }
