@@ -12,9 +12,39 @@ use support::notation::render;
 use support::server::Server;
 
 /// Commands that only read; every other one writes.
-const READERS: [&str; 4] = ["IOT.GET", "IOT.RANGE", "IOT.REVRANGE", "IOT.INFO"];
+const READERS: [&str; 15] = [
+    "IOT.GET",
+    "IOT.RANGE",
+    "IOT.REVRANGE",
+    "IOT.NRANGE",
+    "IOT.NREVRANGE",
+    "IOT.READ",
+    "IOT.MREAD",
+    "IOT.MGET",
+    "IOT.MRANGE",
+    "IOT.MREVRANGE",
+    "IOT.QUERYINDEX",
+    "IOT.QUERYLABELS",
+    "IOT.CARD",
+    "IOT.INFO",
+    "IOT.DEBUG",
+];
+/// Commands that free memory, and are allowed when there is none left.
+const FREERS: [&str; 2] = ["IOT.DEL", "IOT.MDEL"];
+/// Commands that find their keys themselves.
+const KEYLESS: [&str; 9] = [
+    "IOT.MGET",
+    "IOT.MRANGE",
+    "IOT.MREVRANGE",
+    "IOT.QUERYINDEX",
+    "IOT.QUERYLABELS",
+    "IOT.CARD",
+    "IOT.MDEL",
+    "IOT.MALTER",
+    "IOT.DEBUG",
+];
 /// A line of each command, and its keys.
-const KEYS: [(&str, &str); 14] = [
+const KEYS: [(&str, &str); 18] = [
     ("IOT.CREATE a RETENTION 5 LABELS b c", r#"["a"]"#),
     ("IOT.ALTER a LABELS b c", r#"["a"]"#),
     ("IOT.ADD a 1 2 LABELS b c", r#"["a"]"#),
@@ -26,6 +56,10 @@ const KEYS: [(&str, &str); 14] = [
     ("IOT.RANGE a - + COUNT 1", r#"["a"]"#),
     ("IOT.REVRANGE a - +", r#"["a"]"#),
     ("IOT.INFO a DEBUG", r#"["a"]"#),
+    ("IOT.READ a $ BLOCK 1 1", r#"["a"]"#),
+    ("IOT.MREAD 2 a b $ $ BLOCK 1 1", r#"["a", "b"]"#),
+    ("IOT.NRANGE 2 a b - + COUNT 1", r#"["a", "b"]"#),
+    ("IOT.NREVRANGE 3 a b a - +", r#"["a", "b", "a"]"#),
     ("IOT.ADDBULK a RETENTION 5 SAMPLES 1 2 3 4", r#"["a"]"#),
     (
         "IOT.INGEST RETENTION 5 LABELS x y ITEMS a 1 2 b 3 4",
@@ -88,12 +122,8 @@ fn every_command_says_whether_it_reads_or_writes() {
         let reads = READERS.contains(&name.as_str());
         assert_eq!(has("readonly"), reads, "{name}: {flags:?}");
         assert_eq!(has("write"), !reads, "{name}: {flags:?}");
-        // What frees memory is allowed when there is none left.
-        assert_eq!(
-            has("denyoom"),
-            !reads && name != "IOT.DEL",
-            "{name}: {flags:?}"
-        );
+        let frees = FREERS.contains(&name.as_str());
+        assert_eq!(has("denyoom"), !reads && !frees, "{name}: {flags:?}");
         assert!(has("module"), "{name}: {flags:?}");
     }
 }
@@ -122,7 +152,8 @@ fn every_command_is_documented() {
         let has_key = arguments.iter().any(|argument| {
             render(argument).contains("\"key\"") || render(argument).contains("+key")
         });
-        assert!(has_key, "{name} has a key: {arguments:?}");
+        let wanted = !KEYLESS.contains(&name.as_str());
+        assert_eq!(has_key, wanted, "{name} has a key: {arguments:?}");
     }
 }
 
@@ -144,6 +175,10 @@ fn key_specs_tell_how_a_key_is_used() {
         let Value::Array(specs) = &fields[8] else {
             panic!("{name} has no key specs");
         };
+        if KEYLESS.contains(&name.as_str()) {
+            assert!(specs.is_empty(), "{name}: {specs:?}");
+            continue;
+        }
         assert_eq!(specs.len(), 1, "{name}: {specs:?}");
         let flags: Vec<String> = texts_of(&map_of(&specs[0])["flags"])
             .iter()

@@ -13,6 +13,8 @@ use support::server::{Server, await_that};
 
 /// What may be spent on a series of a dozen samples and three labels, beside the name of its key.
 const SMALL_SERIES_BYTES: f64 = 700.0;
+/// What a series may take in the index of labels, its name there included.
+const INDEX_BYTES: usize = 120;
 /// What the server itself allocates more or less from one moment to another, for each key.
 const SLACK_BYTES: f64 = 16.0;
 
@@ -24,14 +26,25 @@ fn used_memory(client: &mut Client) -> i64 {
     line.unwrap().parse().unwrap()
 }
 
+/// Bytes of the index of labels, which belongs to no key.
+fn index_memory(client: &mut Client) -> i64 {
+    match client.run("IOT.DEBUG INDEX") {
+        Value::Array(fields) => match fields[5] {
+            Value::Int(bytes) => bytes,
+            _ => panic!("no bytes: {fields:?}"),
+        },
+        other => panic!("no report: {other:?}"),
+    }
+}
+
 /// Keys made by `command` with the key's name in it, and how much memory each took: by the
-/// growth of the server, and by `MEMORY USAGE`.
+/// growth of the server without the index of labels, and by `MEMORY USAGE`.
 fn cost(server: &Server, keys: usize, command: &dyn Fn(&str) -> Vec<Vec<u8>>) -> (f64, f64) {
     let mut meter = server.connect(Protocol::Resp2);
     meter.expect("FLUSHALL SYNC", "+OK");
     // The first key brings tables into being that stay.
     meter.call(&command("key:000000"));
-    let before = used_memory(&mut meter);
+    let before = used_memory(&mut meter) - index_memory(&mut meter);
     {
         let mut loader = server.connect(Protocol::Resp2);
         for first in (1..=keys).step_by(100) {
@@ -46,7 +59,12 @@ fn cost(server: &Server, keys: usize, command: &dyn Fn(&str) -> Vec<Vec<u8>>) ->
     await_that("the loader is gone", || {
         meter.text("CLIENT LIST").lines().count() == 1
     });
-    let grown = used_memory(&mut meter) - before;
+    let indexed = index_memory(&mut meter);
+    assert!(
+        indexed <= i64::try_from(keys * INDEX_BYTES).unwrap() + 100_000,
+        "{indexed} bytes of index for {keys} keys"
+    );
+    let grown = used_memory(&mut meter) - indexed - before;
     let said = meter.integer("MEMORY USAGE key:000001 SAMPLES 0");
     (grown as f64 / keys as f64, said as f64)
 }

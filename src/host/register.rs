@@ -57,8 +57,10 @@ fn register_one<C: Command>(context: Context<'_>) -> Result<(), String> {
     match alias(C::SPEC.name) {
         Some(alias) if aliases != Aliases::No => {
             let registered = register_as::<C>(context, &alias);
-            if aliases == Aliases::Auto {
-                // Somebody else has the name.
+            if let (Err(refusal), Aliases::Auto) = (&registered, aliases) {
+                context.log(format_args!(
+                    "{refusal}: the name is left to whoever has it"
+                ));
                 return Ok(());
             }
             registered.map_err(|refusal| format!("{refusal}: is another module using the name?"))

@@ -15,8 +15,6 @@ const version = require('@redis/time-series/package.json').version;
 const NOT_YET = {
   createRule: ['comes with downsampling rules', ts => ts.createRule('r', 's', 'AVG', 1000)],
   deleteRule: ['comes with downsampling rules', ts => ts.deleteRule('r', 's')],
-  nRange: ['comes with NRANGE', ts => ts.nRange(['r', 's'], '-', '+')],
-  nRevRange: ['comes with NRANGE', ts => ts.nRevRange(['r', 's'], '-', '+')],
 };
 
 const at = (timestamp, value) => ({ timestamp, value });
@@ -177,6 +175,21 @@ async function ranges(ts) {
   await check(ts.revRangeMultiAggr('r', '-', '+', options), reversed(want));
 }
 
+async function sideBySide(ts) {
+  const both = async (want, keys, from, to, options) => {
+    await check(ts.nRange(keys, from, to, options), want);
+    await check(ts.nRevRange(keys, from, to, options), reversed(want));
+  };
+  const rows = [row(1000, 1, NaN, 10), row(1500, 3, NaN, NaN), row(2500, 7, NaN, 20), row(4500, 5, NaN, NaN)];
+  await both(rows, ['r', 'e', 's'], '-', '+');
+  await both(rows.slice(2, 3), ['r', 'e', 's'], 2000, 3000, { LATEST: true });
+  await check(ts.nRange(['r', 's'], '-', '+', { COUNT: 1 }), [row(1000, 1, 10)]);
+  const AGGREGATION = { types: [['SUM'], ['MIN', 'MAX']], timeBucket: 1000 };
+  const buckets = [row(1000, 10, 1, 3), row(2000, 20, 7, 7), row(4000, NaN, 5, 5)];
+  await both(buckets, ['s', 'r'], '-', '+', { AGGREGATION });
+  await checkFails(ts.nRange(['r', 'none'], '-', '+'), 'the key does not exist');
+}
+
 async function read(ts) {
   const { EARLIEST, LATEST, NEW } = timeSeries.TS_READ_TIMESTAMP;
   await check(ts.read('r', EARLIEST), R);
@@ -267,7 +280,7 @@ async function transactions(ts, _resp, client) {
   await check(multi.ts.get('p').ts.range('p', '-', '+').exec(), [1, 2, at(2, 3), [at(1, 1), at(2, 3)]]);
 }
 
-const CHECKS = [createAlterInfo, addDelete, incrByDecrBy, ranges, read, getMGet, queries, mRanges, transactions];
+const CHECKS = [createAlterInfo, addDelete, incrByDecrBy, ranges, sideBySide, read, getMGet, queries, mRanges, transactions];
 
 // The commands by what they are, each with all its names.
 const commands = new Map();

@@ -16,8 +16,6 @@ from redis.commands.timeseries import TimeSeries
 NOT_YET = {
     "createrule": ("comes with downsampling rules", lambda ts: ts.createrule("r", "s", "avg", 1000)),
     "deleterule": ("comes with downsampling rules", lambda ts: ts.deleterule("r", "s")),
-    "nrange": ("comes with NRANGE", lambda ts: ts.nrange(["r", "s"], "-", "+")),
-    "nrevrange": ("comes with NRANGE", lambda ts: ts.nrevrange(["r", "s"], "-", "+")),
 }
 
 # The samples of the series that ranges are asked of.
@@ -192,6 +190,21 @@ def ranges(ts, _client):
     check_fails(lambda: ts.range("none", "-", "+"), "the key does not exist")
 
 
+def side_by_side(ts, _client):
+    def both(want, keys, *args, **kwargs):
+        check(ts.nrange(keys, *args, **kwargs), want)
+        check(ts.nrevrange(keys, *args, **kwargs), want[::-1])
+
+    rows = [[1000, [1.0, NAN, 10.0]], [1500, [3.0, NAN, NAN]], [2500, [7.0, NAN, 20.0]], [4500, [5.0, NAN, NAN]]]
+    both(rows, ["r", "e", "s"], "-", "+")
+    both(rows[2:3], ["r", "e", "s"], 2000, 3000, latest=True)
+    check(ts.nrange(["r", "s"], "-", "+", count=1), [[1000, [1.0, 10.0]]])
+    both([[1000, [10.0, 1.0, 3.0]], [2000, [20.0, 7.0, 7.0]], [4000, [NAN, 5.0, 5.0]]], ["s", "r"], "-", "+",
+         aggregators=["sum", "min,max"], bucket_size_msec=1000)
+    both([[2500, [7.0, 20.0]]], ["r", "s"], "-", "+", filter_by_ts=[2500])
+    check_fails(lambda: ts.nrange(["r", "none"], "-", "+"), "the key does not exist")
+
+
 def read(ts, _client):
     check(ts.read("r", "-"), R)
     check(ts.read("r", "+"), R[3:])
@@ -316,7 +329,9 @@ def legacy(ts, protocol):
     check(ts.delete("s", 0, 5000), 2)
 
 
-CHECKS = [create_alter_info, add_madd_delete, incrby_decrby, ranges, read, get_mget, queries, mranges, pipelines]
+CHECKS = [
+    create_alter_info, add_madd_delete, incrby_decrby, ranges, side_by_side, read, get_mget, queries, mranges, pipelines,
+]
 
 
 def connect(port, protocol, legacy_responses):
