@@ -126,6 +126,11 @@ fn reading_ranges_of_raw_samples() {
 }
 
 #[test]
+fn giving_spans_of_time_with_units() {
+    play("durations");
+}
+
+#[test]
 fn aggregating_samples_in_buckets() {
     play("aggregation");
 }

@@ -10,6 +10,7 @@ mod bulk;
 mod create;
 mod creation;
 mod delete;
+mod duration;
 mod effect;
 pub mod error;
 mod get;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! key from|- to|+ [LATEST] [FILTER_BY_TS ts ...] [FILTER_BY_VALUE min max] [COUNT n]
-//! [[ALIGN start|-|end|+|ts] AGGREGATION agg[,agg ...] bucketMs
+//! [[ALIGN start|-|end|+|ts] AGGREGATION agg[,agg ...] bucketDuration
 //!  [BUCKETTIMESTAMP start|-|mid|~|end|+] [EMPTY]]
 //! ```
 //!
@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use super::Command;
 use super::args::Args;
 use super::creation::set;
+use super::duration;
 use super::error::{Error, Result, Token};
 use super::host::{Host, Slot};
 use super::number;
@@ -216,7 +217,7 @@ fn aggregation(args: &mut Args<'_>) -> Result<(Vec<Aggregator>, i64)> {
         .into());
     }
     let text = args.take("bucketDuration")?;
-    match number::whole(text) {
+    match duration::milliseconds(text) {
         None => Err(Error::Invalid(
             "Couldn't parse bucketDuration",
             Token::from(text),
@@ -293,7 +294,7 @@ const ARGS: &[Arg] = &[
         &[
             Arg::option("ALIGN", "align", ArgKind::String),
             Arg::value("aggregators", ArgKind::String).after("AGGREGATION"),
-            Arg::value("bucket-duration", ArgKind::Integer),
+            Arg::value("bucket-duration", ArgKind::String),
             Arg::option("BUCKETTIMESTAMP", "bucket-timestamp", ArgKind::String),
             Arg::flag("EMPTY"),
         ],

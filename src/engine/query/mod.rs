@@ -10,6 +10,7 @@ mod filter;
 mod pass;
 mod range;
 mod rows;
+mod span;
 mod watch;
 
 use std::ops::ControlFlow;
@@ -22,6 +23,7 @@ pub use bucket::Buckets;
 pub use filter::Filter;
 pub use range::{Cost, RangeQuery};
 pub use rows::{Piece, Rows};
+pub use span::Span;
 pub use watch::{Halted, Unwatched, Watch};
 
 /// Which samples of a series, and in which order.
