@@ -136,6 +136,11 @@ fn aggregating_samples_in_buckets() {
 }
 
 #[test]
+fn cutting_buckets_by_the_calendar() {
+    play("calendar");
+}
+
+#[test]
 fn filling_gaps_between_buckets() {
     play("empty");
 }

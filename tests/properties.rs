@@ -291,6 +291,7 @@ impl Question {
                 .collect(),
             duration,
             align,
+            edges: Vec::new(),
             stamp: [
                 aggregation::Stamp::Start,
                 aggregation::Stamp::Mid,

@@ -369,6 +369,7 @@ impl Pair {
                 self.random.within(0..100_000)
             },
             stamp: stamps[self.random.index(3)],
+            edges: Vec::new(),
             empty: self.random.chance(50),
         }
     }

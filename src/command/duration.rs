@@ -35,7 +35,6 @@ pub(super) fn milliseconds(text: &[u8]) -> Option<i64> {
     whole(text).or_else(|| literal(text)?.milliseconds())
 }
 
-#[cfg(test)]
 /// Reads a span, which may be one of the calendar.
 pub(super) fn span(text: &[u8]) -> Option<Span> {
     whole(text)

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! key from|- to|+ [LATEST] [FILTER_BY_TS ts ...] [FILTER_BY_VALUE min max] [COUNT n]
-//! [[ALIGN start|-|end|+|ts] AGGREGATION agg[,agg ...] bucketDuration
+//! [[ALIGN start|-|end|+|ts] AGGREGATION agg[,agg ...] bucketDuration [TZ zone]
 //!  [BUCKETTIMESTAMP start|-|mid|~|end|+] [EMPTY]]
 //! ```
 //!
@@ -20,7 +20,9 @@ use super::number;
 use super::rows::RangeQuestion;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::aggregate::{Aggregator, MAX_AGGREGATORS};
-use crate::engine::query::{Aggregation, Buckets, Filter, RangeQuery, Selection, Stamp};
+use crate::engine::query::{
+    Aggregation, Buckets, Calendar, Filter, RangeQuery, Selection, Span, Stamp, Zone,
+};
 use crate::engine::series::Order;
 use crate::engine::{self, TimeRange, Timestamp};
 
@@ -70,6 +72,48 @@ enum Align {
     At(Timestamp),
 }
 
+/// How long a bucket is, and by whose clock.
+struct Cut {
+    span: Span,
+    zone: Option<Zone>,
+}
+
+impl Cut {
+    /// The buckets; of one width and aligned where neither a calendar nor a zone is named.
+    fn buckets(self, align: Option<&Align>, bounds: &Bounds) -> Result<Buckets> {
+        if self.zone.is_none()
+            && let Some(width_ms) = self.span.milliseconds()
+        {
+            let align_ms = align.map_or(Ok(0), |align| align.time_ms(bounds))?;
+            return Ok(Buckets::new(width_ms, align_ms));
+        }
+        if align.is_some() {
+            return Err(Error::Conflict(
+                "ALIGN cannot be used with buckets by the calendar, which are where it says",
+            ));
+        }
+        let zone = self.zone.unwrap_or(Zone::UTC);
+        Ok(Buckets::Calendar(Calendar::new(self.span, zone)?))
+    }
+}
+
+impl Align {
+    /// A time at which a bucket begins, which the ends of the range may say.
+    fn time_ms(&self, bounds: &Bounds) -> Result<Timestamp> {
+        match self {
+            Self::At(time_ms) => Ok(*time_ms),
+            Self::Start if bounds.explicit_from => Ok(bounds.range.from),
+            Self::End if bounds.explicit_to => Ok(bounds.range.to),
+            Self::Start => Err(Error::Conflict(
+                "start alignment can only be used with explicit start timestamp",
+            )),
+            Self::End => Err(Error::Conflict(
+                "end alignment can only be used with explicit end timestamp",
+            )),
+        }
+    }
+}
+
 /// The options behind the range, as they were given.
 #[derive(Default)]
 struct Given {
@@ -78,7 +122,7 @@ struct Given {
     values: Option<(f64, f64)>,
     count: Option<u64>,
     align: Option<Align>,
-    aggregation: Option<(Vec<Aggregator>, i64)>,
+    aggregation: Option<(Vec<Aggregator>, Cut)>,
     stamp: Option<Stamp>,
     empty: Option<()>,
 }
@@ -109,24 +153,7 @@ impl Given {
         Ok(true)
     }
 
-    /// Where buckets begin, which the ends of the range may say.
-    fn align_ms(&self, bounds: &Bounds) -> Result<Timestamp> {
-        match self.align {
-            None => Ok(0),
-            Some(Align::At(time_ms)) => Ok(time_ms),
-            Some(Align::Start) if bounds.explicit_from => Ok(bounds.range.from),
-            Some(Align::End) if bounds.explicit_to => Ok(bounds.range.to),
-            Some(Align::Start) => Err(Error::Conflict(
-                "start alignment can only be used with explicit start timestamp",
-            )),
-            Some(Align::End) => Err(Error::Conflict(
-                "end alignment can only be used with explicit end timestamp",
-            )),
-        }
-    }
-
     fn aggregation(&mut self, bounds: &Bounds) -> Result<Option<Aggregation>> {
-        let align_ms = self.align_ms(bounds)?;
         let without = |what, given| {
             if given {
                 Err(Error::Conflict(what))
@@ -134,7 +161,7 @@ impl Given {
                 Ok(())
             }
         };
-        let Some((aggregators, width_ms)) = self.aggregation.take() else {
+        let Some((aggregators, cut)) = self.aggregation.take() else {
             without(
                 "ALIGN parameter can only be used with AGGREGATION",
                 self.align.is_some(),
@@ -151,7 +178,7 @@ impl Given {
         };
         Ok(Some(Aggregation {
             aggregators,
-            buckets: Buckets::new(width_ms, align_ms),
+            buckets: cut.buckets(self.align.as_ref(), bounds)?,
             stamp: self.stamp.unwrap_or_default(),
             empty: self.empty.is_some(),
         }))
@@ -206,7 +233,7 @@ fn align(args: &mut Args<'_>) -> Result<Align> {
     }
 }
 
-fn aggregation(args: &mut Args<'_>) -> Result<(Vec<Aggregator>, i64)> {
+fn aggregation(args: &mut Args<'_>) -> Result<(Vec<Aggregator>, Cut)> {
     let aggregators = number::aggregators(args.take("AGGREGATION")?)?;
     if aggregators.len() > MAX_AGGREGATORS {
         let max = MAX_AGGREGATORS as u64;
@@ -217,14 +244,18 @@ fn aggregation(args: &mut Args<'_>) -> Result<(Vec<Aggregator>, i64)> {
         .into());
     }
     let text = args.take("bucketDuration")?;
-    match duration::milliseconds(text) {
-        None => Err(Error::Invalid(
-            "Couldn't parse bucketDuration",
-            Token::from(text),
-        )),
-        Some(0) => Err(Error::Conflict("bucketDuration must be greater than zero")),
-        Some(width_ms) => Ok((aggregators, width_ms)),
+    let unreadable = || Error::Invalid("Couldn't parse bucketDuration", Token::from(text));
+    let span = duration::span(text).ok_or_else(unreadable)?;
+    if span.is_zero() {
+        return Err(Error::Conflict("bucketDuration must be greater than zero"));
     }
+    let zone = args.keyword("TZ").then(|| zone(args)).transpose()?;
+    Ok((aggregators, Cut { span, zone }))
+}
+
+fn zone(args: &mut Args<'_>) -> Result<Zone> {
+    let name = args.take("TZ")?;
+    Zone::by_name(name).ok_or_else(|| Error::Invalid("unknown time zone", Token::from(name)))
 }
 
 fn stamp(args: &mut Args<'_>) -> Result<Stamp> {
@@ -295,6 +326,7 @@ const ARGS: &[Arg] = &[
             Arg::option("ALIGN", "align", ArgKind::String),
             Arg::value("aggregators", ArgKind::String).after("AGGREGATION"),
             Arg::value("bucket-duration", ArgKind::String),
+            Arg::option("TZ", "time-zone", ArgKind::String),
             Arg::option("BUCKETTIMESTAMP", "bucket-timestamp", ArgKind::String),
             Arg::flag("EMPTY"),
         ],

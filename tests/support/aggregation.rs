@@ -10,24 +10,44 @@ pub(crate) const AGGREGATORS: [&str; 15] = [
 ];
 
 /// Which time stands for a bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stamp {
+    #[default]
     Start,
     Mid,
     End,
 }
 
 /// How samples are gathered in buckets.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Buckets {
     /// One name of [`AGGREGATORS`] a column.
     pub(crate) aggregators: Vec<&'static str>,
     pub(crate) duration: i64,
     /// A time at which a bucket starts.
     pub(crate) align: i64,
+    /// The starts of all buckets that matter, and that of the next, where they are not of one width.
+    pub(crate) edges: Vec<i64>,
     pub(crate) stamp: Stamp,
     /// Whether gaps are filled.
     pub(crate) empty: bool,
+}
+
+impl Buckets {
+    fn start_of(&self, time: i64) -> i64 {
+        if self.edges.is_empty() {
+            return time - (time - self.align).rem_euclid(self.duration);
+        }
+        self.edges[self.edges.partition_point(|&edge| edge <= time) - 1]
+    }
+
+    fn end_of(&self, start: i64) -> i64 {
+        if self.edges.is_empty() {
+            return start + self.duration;
+        }
+        let next = self.edges.partition_point(|&edge| edge <= start);
+        self.edges.get(next).copied().unwrap_or(i64::MAX)
+    }
 }
 
 /// A query over one series.
@@ -89,23 +109,20 @@ fn bucket_rows(kept: &[Sample], query: &Query, buckets: &Buckets) -> Vec<(i64, V
     let (Some(&(oldest, _)), Some(&(newest, _))) = (kept.first(), kept.last()) else {
         return Vec::new();
     };
-    let start_of = |time: i64| time - (time - buckets.align).rem_euclid(buckets.duration);
     let mut rows = Vec::new();
-    let mut start = start_of(oldest.max(query.from));
+    let mut start = buckets.start_of(oldest.max(query.from));
     while start <= newest.min(query.to) {
-        let window = (
-            start.max(query.from),
-            (start + buckets.duration).min(query.to.saturating_add(1)),
-        );
+        let end = buckets.end_of(start);
+        let window = (start.max(query.from), end.min(query.to.saturating_add(1)));
         if let Some(values) = row(kept, &numbers, window, buckets) {
             let time = match buckets.stamp {
                 Stamp::Start => start,
-                Stamp::Mid => start + buckets.duration / 2,
-                Stamp::End => start + buckets.duration,
+                Stamp::Mid => start + (end - start) / 2,
+                Stamp::End => end,
             };
             rows.push((time.max(0), values));
         }
-        start += buckets.duration;
+        start = end;
     }
     rows
 }

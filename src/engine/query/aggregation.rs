@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::pass::Pass;
 use super::watch::{Halted, Watch, outcome};
-use super::{Buckets, Selection};
+use super::{Bucket, Buckets, Selection};
 use crate::engine::aggregate::{Aggregator, Needs};
 use crate::engine::series::block::Block;
 use crate::engine::series::{Order, Part};
@@ -79,9 +79,8 @@ impl Aggregation {
         self.empty || self.aggregators.contains(&Aggregator::Twa)
     }
 
-    /// The start of the bucket whose share a block's descriptor tells, and that block: it is
-    /// sealed, lies inside one bucket, and every sample of it counts. Cheap where the bucket is the
-    /// one that starts at `near_ms`, or the next.
+    /// The bucket whose share a block's descriptor tells, and that block: it is sealed, lies inside
+    /// one bucket, and every sample of it counts. Cheap where the bucket is `near`, or the next.
     #[inline]
     pub(super) fn summarised<'s>(
         &self,
@@ -89,8 +88,8 @@ impl Aggregation {
         selection: &Selection,
         part: Part<'s>,
         range: TimeRange,
-        near_ms: Timestamp,
-    ) -> Option<(Timestamp, &'s Block)> {
+        near: Bucket,
+    ) -> Option<(Bucket, &'s Block)> {
         let block = part.sealed()?;
         if !selection.filter.is_none()
             || !range.covers(block.first_ms(), block.last_ms())
@@ -98,23 +97,24 @@ impl Aggregation {
         {
             return None;
         }
-        let start_ms = self.buckets.start_near(near_ms, block.first_ms());
-        (block.last_ms() < self.buckets.end_of(start_ms)).then_some((start_ms, block))
+        let bucket = self.buckets.of_near(near, block.first_ms());
+        (block.last_ms() < bucket.end_ms).then_some((bucket, block))
     }
 
-    pub(super) fn stamp_ms(&self, start_ms: Timestamp) -> Timestamp {
+    pub(super) fn stamp_ms(&self, bucket: Bucket) -> Timestamp {
         let stamp_ms = match self.stamp {
-            Stamp::Start => start_ms,
-            Stamp::Middle => self.buckets.middle_of(start_ms),
-            Stamp::End => self.buckets.end_of(start_ms),
+            Stamp::Start => bucket.start_ms,
+            Stamp::Middle => bucket.middle_ms(),
+            Stamp::End => bucket.end_ms,
         };
         stamp_ms.max(0)
     }
 
-    pub(super) fn next_start(&self, order: Order, start_ms: Timestamp) -> Timestamp {
+    /// The next bucket in an order; at the end of time it may be the same.
+    pub(super) fn next(&self, order: Order, bucket: Bucket) -> Bucket {
         match order {
-            Order::Ascending => self.buckets.end_of(start_ms),
-            Order::Descending => self.buckets.before(start_ms),
+            Order::Ascending => self.buckets.after(bucket),
+            Order::Descending => self.buckets.before(bucket),
         }
     }
 }

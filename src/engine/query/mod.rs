@@ -6,12 +6,14 @@
 
 mod aggregation;
 mod bucket;
+mod calendar;
 mod filter;
 mod pass;
 mod range;
 mod rows;
 mod span;
 mod watch;
+mod zone;
 
 use std::ops::ControlFlow;
 
@@ -19,12 +21,14 @@ use super::codec::Columns;
 use super::series::{Order, Part};
 use super::{Sample, Series, TimeRange, Timestamp};
 pub use aggregation::{Aggregation, MAX_BUCKETS, Stamp};
-pub use bucket::Buckets;
+pub use bucket::{Bucket, Buckets, Width};
+pub use calendar::Calendar;
 pub use filter::Filter;
 pub use range::{Cost, RangeQuery};
 pub use rows::{Piece, Rows};
 pub use span::Span;
 pub use watch::{Halted, Unwatched, Watch};
+pub use zone::Zone;
 
 /// Which samples of a series, and in which order.
 #[derive(Clone, Debug)]

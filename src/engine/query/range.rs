@@ -55,17 +55,17 @@ impl RangeQuery {
         let aggregation = self.aggregation.as_ref();
         let aggregation = aggregation.map(|one| (one, Needs::of(&one.aggregators)));
         let mut cost = Cost::default();
-        let mut near_ms = aggregation.map_or(0, |(one, _)| one.buckets.start_of(0));
+        let mut near = aggregation.map(|(one, _)| one.buckets.of(range.from));
         for part in series.parts(range, self.selection.order) {
             if cost.total() > enough || self.has_all_after(cost.samples) {
                 break;
             }
             cost.blocks += 1;
-            let told = aggregation.and_then(|(aggregation, needs)| {
-                aggregation.summarised(needs, &self.selection, part, range, near_ms)
+            let told = aggregation.zip(near).and_then(|((one, needs), near)| {
+                one.summarised(needs, &self.selection, part, range, near)
             });
-            if let Some((start_ms, _)) = told {
-                near_ms = start_ms;
+            if let Some((bucket, _)) = told {
+                near = Some(bucket);
             } else if self.selection.filter.may_match(part) {
                 cost.samples += part.sample_count() as u64;
             }
@@ -136,7 +136,7 @@ impl RangeQuery {
             .filter_map(move |at| starts.get(at * starts.len() / count).copied())
             .map(|start_ms| match &self.aggregation {
                 None => start_ms,
-                Some(aggregation) => aggregation.buckets.start_of(start_ms),
+                Some(aggregation) => aggregation.buckets.of(start_ms).start_ms,
             })
     }
 

@@ -23,6 +23,14 @@ impl Span {
         }
     }
 
+    /// Whether it is no time at all.
+    pub const fn is_zero(self) -> bool {
+        matches!(
+            self,
+            Self::Milliseconds(0) | Self::Weeks(0) | Self::Months(0)
+        )
+    }
+
     /// So many of it; `None` where that is too long.
     pub fn times(self, count: i64) -> Option<Self> {
         let product = match self {
