@@ -127,7 +127,7 @@ fn reads(criterion: &mut Criterion, recording: &Recording) {
                 stamp: Stamp::Start,
                 empty: false,
             };
-            group.bench_function(BenchmarkId::new(name, aggregator.name()), |bencher| {
+            group.bench_function(BenchmarkId::new(name, aggregator), |bencher| {
                 bencher.iter(|| {
                     aggregation.for_each(&series, &selection, &Unwatched, |time, row| {
                         black_box((time, row));

@@ -141,6 +141,11 @@ fn cutting_buckets_by_the_calendar() {
 }
 
 #[test]
+fn aggregating_by_rank_by_change_and_by_time() {
+    play("aggregators");
+}
+
+#[test]
 fn filling_gaps_between_buckets() {
     play("empty");
 }

@@ -225,6 +225,29 @@ fn any_mix_of_writes_leaves_what_the_model_has() {
     }
 }
 
+/// A reading, one of a few values, or NaN.
+fn value(random: &mut Random, nan_percent: u64) -> f64 {
+    match random.index(3) {
+        _ if random.chance(nan_percent) => f64::NAN,
+        0 => [1.0, -2.5, 0.0, 7.0][random.index(4)],
+        _ => random.reading(),
+    }
+}
+
+/// The aggregator of a name.
+fn aggregator(name: &str) -> Aggregator {
+    let number = |prefix| {
+        name.strip_prefix(prefix)?
+            .trim_end_matches(')')
+            .parse()
+            .ok()
+    };
+    Aggregator::by_name(name.as_bytes())
+        .or_else(|| number("p").map(Aggregator::Percentile))
+        .or_else(|| number("timein(").map(Aggregator::TimeIn))
+        .unwrap()
+}
+
 /// A query for the engine and the same for the model.
 struct Question {
     selection: Selection,
@@ -273,22 +296,22 @@ impl Question {
     }
 
     fn aggregation(random: &mut Random) -> (Aggregation, aggregation::Buckets) {
-        let chosen: Vec<usize> = (0..=random.index(3)).map(|_| random.index(15)).collect();
+        let all = aggregation::AGGREGATORS;
+        let chosen: Vec<&str> = (0..=random.index(3))
+            .map(|_| all[random.index(all.len())])
+            .collect();
         let duration = [1, 7, 100, 1_000, 30_000][random.index(5)];
         let align = random.within(0..5_000);
         let stamp = random.index(3);
         let empty = random.chance(50) && duration > 1;
         let engine = Aggregation {
-            aggregators: chosen.iter().map(|&at| Aggregator::ALL[at]).collect(),
+            aggregators: chosen.iter().map(|name| aggregator(name)).collect(),
             buckets: Buckets::new(duration, align),
             stamp: [Stamp::Start, Stamp::Middle, Stamp::End][stamp],
             empty,
         };
         let model = aggregation::Buckets {
-            aggregators: chosen
-                .iter()
-                .map(|&at| aggregation::AGGREGATORS[at])
-                .collect(),
+            aggregators: chosen,
             duration,
             align,
             edges: Vec::new(),
@@ -352,11 +375,7 @@ fn any_query_gives_what_the_model_gives() {
         let nan_percent = [0, 5, 60][random.index(3)];
         for _ in 0..random.index(2_500) {
             let time = pair.time(&mut random);
-            let value = if random.chance(nan_percent) {
-                f64::NAN
-            } else {
-                random.reading()
-            };
+            let value = value(&mut random, nan_percent);
             let upsert = pair.upsert(2);
             let _refused_or_not = pair.series.add(Sample::new(time, value), &upsert);
             pair.model.add(time, value, Some(Policy::Last));
@@ -394,11 +413,7 @@ fn a_query_in_pieces_or_over_a_snapshot_has_the_same_answer_to_the_bit() {
         let mut time = 0;
         for _ in 0..random.index(6_000) {
             time += 1 + random.within(0..20);
-            let value = if random.chance(nan_percent) {
-                f64::NAN
-            } else {
-                random.reading()
-            };
+            let value = value(&mut random, nan_percent);
             let upsert = pair.upsert(2);
             let _refused_or_not = pair.series.add(Sample::new(time, value), &upsert);
         }

@@ -357,7 +357,7 @@ impl Pair {
             1 + self.random.index(4)
         };
         let aggregators = (0..len)
-            .map(|_| AGGREGATORS[self.random.index(15)])
+            .map(|_| AGGREGATORS[self.random.index(AGGREGATORS.len())])
             .collect();
         let stamps = [Stamp::Start, Stamp::Mid, Stamp::End];
         Buckets {

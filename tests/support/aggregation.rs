@@ -3,10 +3,35 @@
 /// A sample: time in milliseconds, and value.
 pub(crate) type Sample = (i64, f64);
 
-/// The names of all aggregators.
-pub(crate) const AGGREGATORS: [&str; 15] = [
-    "avg", "sum", "min", "max", "range", "count", "first", "last", "std.p", "std.s", "var.p",
-    "var.s", "twa", "countnan", "countall",
+/// The names of all aggregators, some with a number.
+pub(crate) const AGGREGATORS: [&str; 27] = [
+    "avg",
+    "sum",
+    "min",
+    "max",
+    "range",
+    "count",
+    "first",
+    "last",
+    "std.p",
+    "std.s",
+    "var.p",
+    "var.s",
+    "twa",
+    "countnan",
+    "countall",
+    "median",
+    "p0",
+    "p25",
+    "p99.9",
+    "increase",
+    "rate",
+    "delta",
+    "integral",
+    "distinct",
+    "mode",
+    "timein(1)",
+    "timein(-2.5)",
 ];
 
 /// Which time stands for a bucket.
@@ -136,11 +161,8 @@ fn row(
 ) -> Option<Vec<f64>> {
     let inside = |sample: &&Sample| window.0 <= sample.0 && sample.0 < window.1;
     let all: Vec<Sample> = kept.iter().filter(inside).copied().collect();
-    let values: Vec<f64> = numbers
-        .iter()
-        .filter(inside)
-        .map(|sample| sample.1)
-        .collect();
+    let within: Vec<Sample> = numbers.iter().filter(inside).copied().collect();
+    let values: Vec<f64> = within.iter().map(|sample| sample.1).collect();
     let is_gap = numbers.iter().any(|sample| sample.0 < window.0)
         && numbers.iter().any(|sample| sample.0 >= window.1);
     // Only EMPTY fills in, and only between two numbers.
@@ -152,6 +174,15 @@ fn row(
     let column = |name: &&str| match *name {
         "twa" if values.is_empty() && !is_filled => f64::NAN,
         "twa" => time_weighted(numbers, window),
+        name if name.starts_with("timein") => {
+            let value: f64 = name["timein(".len()..name.len() - 1].parse().unwrap();
+            if values.is_empty() && !is_filled {
+                0.0
+            } else {
+                number64(time_in(value, numbers, window))
+            }
+        }
+        "increase" | "rate" | "delta" | "integral" => change(name, &within),
         "countall" => number(all.len()),
         "countnan" => number(all.len() - values.len()),
         "last" if values.is_empty() && is_filled => {
@@ -170,6 +201,7 @@ fn fold(name: &str, values: &[f64]) -> f64 {
     match name {
         "sum" => return sum,
         "count" => return n,
+        "distinct" => return number(ordered(values).chunk_by(|a, b| a == b).count()),
         _ if values.is_empty() => return f64::NAN,
         _ => {}
     }
@@ -196,8 +228,70 @@ fn fold(name: &str, values: &[f64]) -> f64 {
         "std.p" => (squares / n).sqrt(),
         "var.s" => of_sample,
         "std.s" => of_sample.sqrt(),
-        other => panic!("{other} is no aggregator"),
+        "median" => quantile(0.5, &ordered(values)),
+        "mode" => ordered(values)
+            .chunk_by(|a, b| a == b)
+            .rev()
+            .max_by_key(|same| same.len())
+            .unwrap()[0],
+        other => match other.strip_prefix('p').map(str::parse::<f64>) {
+            Some(Ok(percent)) => quantile(percent / 100.0, &ordered(values)),
+            _ => panic!("{other} is no aggregator"),
+        },
     }
+}
+
+fn ordered(values: &[f64]) -> Vec<f64> {
+    let mut values = values.to_vec();
+    values.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    values
+}
+
+/// Linear between the two values around the rank.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rank is an index"
+)]
+fn quantile(share: f64, ordered: &[f64]) -> f64 {
+    let rank = share * number(ordered.len() - 1);
+    let (low, high) = (rank.floor() as usize, rank.ceil() as usize);
+    ordered[low] + (ordered[high] - ordered[low]) * (rank - rank.floor())
+}
+
+/// What is said of a counter, or of the line through samples.
+fn change(name: &str, samples: &[Sample]) -> f64 {
+    let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
+        return f64::NAN;
+    };
+    let seconds = |pair: &[Sample]| number64(pair[1].0 - pair[0].0) / 1000.0;
+    let counted = |pair: &[Sample]| match pair[1].1 - pair[0].1 {
+        less if less < 0.0 => pair[1].1,
+        more => more,
+    };
+    let increase: f64 = samples.windows(2).map(counted).sum();
+    match name {
+        "increase" => increase,
+        "rate" => increase / seconds(&[*first, *last]),
+        "delta" => last.1 - first.1,
+        _ => samples
+            .windows(2)
+            .map(|pair| f64::midpoint(pair[0].1, pair[1].1) * seconds(pair))
+            .sum(),
+    }
+}
+
+/// How many milliseconds of a window have the value, each sample holding until the next.
+fn time_in(value: f64, numbers: &[Sample], window: (i64, i64)) -> i64 {
+    let mut total = 0;
+    for (at, sample) in numbers.iter().enumerate() {
+        let until = numbers.get(at + 1).map_or(window.1, |next| next.0);
+        let held = until.min(window.1) - sample.0.max(window.0);
+        if sample.1 == value && held > 0 {
+            total += held;
+        }
+    }
+    total
 }
 
 /// The mean over time of the line through all samples, as far as the window and the line reach.

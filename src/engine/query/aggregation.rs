@@ -76,7 +76,7 @@ impl Aggregation {
 
     /// Whether the numbers around a bucket matter, be they outside the range.
     pub(super) fn looks_around(&self) -> bool {
-        self.empty || self.aggregators.contains(&Aggregator::Twa)
+        self.empty || self.aggregators.iter().any(|one| one.looks_around())
     }
 
     /// The bucket whose share a block's descriptor tells, and that block: it is sealed, lies inside
@@ -84,7 +84,7 @@ impl Aggregation {
     #[inline]
     pub(super) fn summarised<'s>(
         &self,
-        needs: Needs,
+        needs: &Needs,
         selection: &Selection,
         part: Part<'s>,
         range: TimeRange,

@@ -90,7 +90,7 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
             let near = self.near();
             let told = self
                 .aggregation
-                .summarised(self.needs, self.selection, part, range, near);
+                .summarised(&self.needs, self.selection, part, range, near);
             if let Some((bucket, block)) = told
                 && self.take_block(bucket, block)?
             {
@@ -124,9 +124,9 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
             self.looked_up = None;
             return Ok(true);
         }
-        match Partial::of_block(self.needs, block) {
+        match Partial::of_block(&self.needs, block) {
             None => Ok(false),
-            Some(partial) => self.take(bucket, &partial).map(|()| true),
+            Some(partial) => self.take(bucket, partial).map(|()| true),
         }
     }
 
@@ -141,15 +141,15 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
                     near = buckets.of_near(near, *first_ms);
                     // At least one: the bucket at the end of time has no first time behind it.
                     let len = run_len(times, near.end_ms).max(1);
-                    let run = Partial::of(self.needs, &times[..len], &values[..len]);
-                    self.take(near, &run)?;
+                    let run = Partial::of(&self.needs, &times[..len], &values[..len]);
+                    self.take(near, run)?;
                     (times, values) = (&times[len..], &values[len..]);
                 }
                 Order::Descending => {
                     near = buckets.of_near(near, *last_ms);
                     let at = times.partition_point(|&time_ms| time_ms < near.start_ms);
-                    let run = Partial::of(self.needs, &times[at..], &values[at..]);
-                    self.take(near, &run)?;
+                    let run = Partial::of(&self.needs, &times[at..], &values[at..]);
+                    self.take(near, run)?;
                     (times, values) = (&times[..at], &values[..at]);
                 }
             }
@@ -159,29 +159,32 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
 
     /// Takes a run into its bucket; finishes the bucket before, if it is another.
     #[inline]
-    fn take(&mut self, bucket: Bucket, run: &Partial) -> Step {
+    fn take(&mut self, bucket: Bucket, run: Partial) -> Step {
         let order = self.selection.order;
         if let Some((open, partial)) = &mut self.bucket
             && open.start_ms == bucket.start_ms
         {
-            match order {
-                Order::Ascending => partial.append(self.needs, run),
-                Order::Descending => *partial = run.followed_by(self.needs, *partial),
-            }
             if run.ends().is_some() {
                 // We have come to what was looked up, or past it.
                 self.looked_up = None;
             }
+            match order {
+                Order::Ascending => partial.append(&self.needs, run),
+                Order::Descending => {
+                    let later = std::mem::replace(partial, run);
+                    partial.append(&self.needs, later);
+                }
+            }
             return Ok(());
         }
         let ahead = if self.looks_around {
-            self.ahead_of(bucket, run)?
+            self.ahead_of(bucket, &run)?
         } else {
             None
         };
         let gap_from = self.finish_bucket(ahead)?;
         self.fill(gap_from, bucket, ahead)?;
-        self.bucket = Some((bucket, *run));
+        self.bucket = Some((bucket, run));
         Ok(())
     }
 
@@ -236,13 +239,14 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
     /// Gives the bucket being folded; returns where the gap after it begins.
     fn finish_bucket(&mut self, ahead: Option<Sample>) -> Step<Bucket> {
         let order = self.selection.order;
-        let Some((bucket, partial)) = self.bucket.take() else {
+        let Some((bucket, mut partial)) = self.bucket.take() else {
             let from_ms = match order {
                 Order::Ascending => self.selection.range.from,
                 Order::Descending => self.selection.range.to.min(self.series.visible().to),
             };
             return Ok(self.aggregation.buckets.of(from_ms));
         };
+        partial.settle();
         let only_nan = partial.ends().is_none();
         let counts_nan = self
             .aggregation
@@ -313,7 +317,7 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
             self.aggregation
                 .aggregators
                 .iter()
-                .map(|&one| partial.result(one, &edges)),
+                .map(|&one| partial.result(&self.needs, one, &edges)),
         );
         match (self.give)(self.aggregation.stamp_ms(bucket), &self.row) {
             ControlFlow::Continue(()) => Ok(()),

@@ -55,15 +55,20 @@ impl RangeQuery {
         let aggregation = self.aggregation.as_ref();
         let aggregation = aggregation.map(|one| (one, Needs::of(&one.aggregators)));
         let mut cost = Cost::default();
-        let mut near = aggregation.map(|(one, _)| one.buckets.of(range.from));
+        let mut near = aggregation
+            .as_ref()
+            .map(|(one, _)| one.buckets.of(range.from));
         for part in series.parts(range, self.selection.order) {
             if cost.total() > enough || self.has_all_after(cost.samples) {
                 break;
             }
             cost.blocks += 1;
-            let told = aggregation.zip(near).and_then(|((one, needs), near)| {
-                one.summarised(needs, &self.selection, part, range, near)
-            });
+            let told = aggregation
+                .as_ref()
+                .zip(near)
+                .and_then(|((one, needs), near)| {
+                    one.summarised(needs, &self.selection, part, range, near)
+                });
             if let Some((bucket, _)) = told {
                 near = Some(bucket);
             } else if self.selection.filter.may_match(part) {
