@@ -126,6 +126,7 @@ fn reads(criterion: &mut Criterion, recording: &Recording) {
                 buckets: Buckets::new(span / buckets, 0),
                 stamp: Stamp::Start,
                 empty: false,
+                fill: None,
             };
             group.bench_function(BenchmarkId::new(name, aggregator), |bencher| {
                 bencher.iter(|| {

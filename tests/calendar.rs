@@ -14,7 +14,8 @@ use calendar::Unit;
 use redis_iot::engine::aggregate::Aggregator;
 use redis_iot::engine::options::{DuplicatePolicy, Ignore, Options};
 use redis_iot::engine::query::{
-    Aggregation, Buckets, Calendar, Filter, RangeQuery, Selection, Span, Stamp, Unwatched, Zone,
+    Aggregation, Buckets, Calendar, Fill, Filling, Filter, RangeQuery, Selection, Span, Stamp,
+    Unwatched, Zone,
 };
 use redis_iot::engine::series::{Order, Upsert};
 use redis_iot::engine::{Sample, Series, TimeRange};
@@ -267,6 +268,17 @@ fn series_around(random: &mut Random) -> (Series, Vec<(i64, f64)>) {
     (series, samples)
 }
 
+/// The rows of a query that is done in some pieces.
+fn rows(query: &RangeQuery, series: &Series, pieces: usize) -> Vec<(i64, Vec<f64>)> {
+    let mut all = Vec::new();
+    for piece in query.split(series, pieces) {
+        for rows in piece.rows(series, &Unwatched).unwrap().into_pieces() {
+            all.extend(rows.rows().map(|(time, values)| (time, values.to_vec())));
+        }
+    }
+    all
+}
+
 #[test]
 fn any_query_by_the_calendar_gives_what_the_model_gives() {
     let mut random = Random::new(QUERIES_SEED);
@@ -287,6 +299,14 @@ fn any_query_by_the_calendar_gives_what_the_model_gives() {
             [Order::Ascending, Order::Descending][random.index(2)],
             random.chance(50),
         );
+        let max_gap_ms = [i64::MAX, 4 * 3_600_000][random.index(2)];
+        let fill = (!empty && random.chance(50)).then_some((
+            Fill {
+                with: Filling::Linear,
+                max_gap_ms,
+            },
+            (aggregation::Filling::Linear, max_gap_ms),
+        ));
         let query = RangeQuery {
             selection: Selection {
                 range: TimeRange::new(from, to),
@@ -298,6 +318,7 @@ fn any_query_by_the_calendar_gives_what_the_model_gives() {
                 buckets: buckets(zone, span(unit)),
                 stamp,
                 empty,
+                fill: fill.map(|one| one.0),
             }),
             limit: u64::MAX,
         };
@@ -311,6 +332,7 @@ fn any_query_by_the_calendar_gives_what_the_model_gives() {
                 edges: calendar::edges(zone, unit, first.0.min(from), last.0.max(to)),
                 stamp: model_stamp,
                 empty,
+                fill: fill.map(|one| one.1),
                 ..aggregation::Buckets::default()
             }),
             count: None,
@@ -318,13 +340,7 @@ fn any_query_by_the_calendar_gives_what_the_model_gives() {
         };
         let theirs = aggregation::rows(&samples, &model);
         for pieces in [1, 4] {
-            let mut ours = Vec::new();
-            for piece in query.split(&series, pieces) {
-                let rows = piece.rows(&series, &Unwatched).unwrap();
-                for piece in rows.into_pieces() {
-                    ours.extend(piece.rows().map(|(time, values)| (time, values.to_vec())));
-                }
-            }
+            let ours = rows(&query, &series, pieces);
             assert_eq!(ours.len(), theirs.len(), "{model:?} {zone} {unit:?}");
             for (ours, theirs) in ours.iter().zip(&theirs) {
                 assert_eq!(ours.0, theirs.0, "{model:?} {zone} {unit:?}");

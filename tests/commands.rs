@@ -136,6 +136,11 @@ fn aggregating_samples_in_buckets() {
 }
 
 #[test]
+fn filling_gaps_with_what_lies_around_them() {
+    play("fill");
+}
+
+#[test]
 fn cutting_buckets_by_the_calendar() {
     play("calendar");
 }

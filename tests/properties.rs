@@ -18,7 +18,8 @@ use redis_iot::engine::aggregate::Aggregator;
 use redis_iot::engine::options::{DuplicatePolicy, Encoding, Ignore, Options};
 use redis_iot::engine::persist::{Buffer, VERSION, read_series, write_series};
 use redis_iot::engine::query::{
-    Aggregation, Buckets, Filter, Halted, RangeQuery, Selection, Stamp, Unwatched, Watch,
+    Aggregation, Buckets, Fill, Filling, Filter, Halted, RangeQuery, Selection, Stamp, Unwatched,
+    Watch,
 };
 use redis_iot::engine::series::{Added, Order, Upsert};
 use redis_iot::engine::{Sample, Series, TimeRange, Timestamp};
@@ -248,6 +249,22 @@ fn aggregator(name: &str) -> Aggregator {
         .unwrap()
 }
 
+/// What fills gaps, for the engine and for the model.
+fn fill(random: &mut Random) -> (Fill, (aggregation::Filling, i64)) {
+    let (with, model) = [
+        (Filling::Previous, aggregation::Filling::Prev),
+        (Filling::Linear, aggregation::Filling::Linear),
+        (Filling::Next, aggregation::Filling::Next),
+        (Filling::Value(-3.5), aggregation::Filling::Value(-3.5)),
+    ][random.index(4)];
+    let max_gap_ms = if random.chance(50) {
+        random.within(0..2_000)
+    } else {
+        i64::MAX
+    };
+    (Fill { with, max_gap_ms }, (model, max_gap_ms))
+}
+
 /// A query for the engine and the same for the model.
 struct Question {
     selection: Selection,
@@ -304,11 +321,13 @@ impl Question {
         let align = random.within(0..5_000);
         let stamp = random.index(3);
         let empty = random.chance(50) && duration > 1;
+        let fill = (!empty && duration > 1 && random.chance(50)).then(|| fill(random));
         let engine = Aggregation {
             aggregators: chosen.iter().map(|name| aggregator(name)).collect(),
             buckets: Buckets::new(duration, align),
             stamp: [Stamp::Start, Stamp::Middle, Stamp::End][stamp],
             empty,
+            fill: fill.map(|one| one.0),
         };
         let model = aggregation::Buckets {
             aggregators: chosen,
@@ -321,6 +340,7 @@ impl Question {
                 aggregation::Stamp::End,
             ][stamp],
             empty,
+            fill: fill.map(|one| one.1),
         };
         (engine, model)
     }
@@ -505,6 +525,7 @@ fn the_end_of_time_has_its_bucket() {
             buckets: Buckets::new(10, 0),
             stamp: Stamp::End,
             empty: false,
+            fill: None,
         };
         let selection = Selection {
             range: TimeRange::ALL,

@@ -36,6 +36,7 @@ fn results(series: &Series, order: Order) -> Vec<f64> {
             buckets: Buckets::new(i64::MAX, 0),
             stamp: Stamp::Start,
             empty: false,
+            fill: None,
         }),
         limit: u64::MAX,
     };

@@ -3,7 +3,8 @@
 //! ```text
 //! key from|- to|+ [LATEST] [FILTER_BY_TS ts ...] [FILTER_BY_VALUE min max] [COUNT n]
 //! [[ALIGN start|-|end|+|ts] AGGREGATION agg[,agg ...] bucketDuration [TZ zone]
-//!  [BUCKETTIMESTAMP start|-|mid|~|end|+] [EMPTY]]
+//!  [BUCKETTIMESTAMP start|-|mid|~|end|+]
+//!  [EMPTY | FILL NONE|{PREV|LINEAR|NEXT|VALUE number [MAXGAP duration]}]]
 //! ```
 //!
 //! The options may come in any order, each once.
@@ -21,7 +22,7 @@ use super::rows::RangeQuestion;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::aggregate::{Aggregator, MAX_AGGREGATORS};
 use crate::engine::query::{
-    Aggregation, Buckets, Calendar, Filter, RangeQuery, Selection, Span, Stamp, Zone,
+    Aggregation, Buckets, Calendar, Fill, Filling, Filter, RangeQuery, Selection, Span, Stamp, Zone,
 };
 use crate::engine::series::Order;
 use crate::engine::{self, TimeRange, Timestamp};
@@ -125,6 +126,7 @@ struct Given {
     aggregation: Option<(Vec<Aggregator>, Cut)>,
     stamp: Option<Stamp>,
     empty: Option<()>,
+    fill: Option<Fill>,
 }
 
 impl Given {
@@ -147,6 +149,8 @@ impl Given {
             set(&mut self.stamp, "BUCKETTIMESTAMP", stamp(args)?)?;
         } else if args.keyword("EMPTY") {
             set(&mut self.empty, "EMPTY", ())?;
+        } else if args.keyword("FILL") {
+            set(&mut self.fill, "FILL", fill(args)?)?;
         } else {
             return Ok(false);
         }
@@ -174,13 +178,22 @@ impl Given {
                 "EMPTY can only be used with AGGREGATION",
                 self.empty.is_some(),
             )?;
+            without(
+                "FILL can only be used with AGGREGATION",
+                self.fill.is_some(),
+            )?;
             return Ok(None);
         };
+        without(
+            "EMPTY and FILL cannot be used together",
+            self.empty.is_some() && self.fill.is_some(),
+        )?;
         Ok(Some(Aggregation {
             aggregators,
             buckets: cut.buckets(self.align.as_ref(), bounds)?,
             stamp: self.stamp.unwrap_or_default(),
             empty: self.empty.is_some(),
+            fill: self.fill.filter(|fill| fill.max_gap_ms > 0),
         }))
     }
 }
@@ -271,6 +284,32 @@ fn stamp(args: &mut Args<'_>) -> Result<Stamp> {
     }
 }
 
+/// `FILL NONE`: there is no gap so short.
+const NO_FILL: Fill = Fill {
+    with: Filling::Previous,
+    max_gap_ms: 0,
+};
+
+fn fill(args: &mut Args<'_>) -> Result<Fill> {
+    let text = args.take("FILL")?;
+    let with = match &text.to_ascii_uppercase()[..] {
+        b"NONE" => return Ok(NO_FILL),
+        b"PREV" => Filling::Previous,
+        b"LINEAR" => Filling::Linear,
+        b"NEXT" => Filling::Next,
+        b"VALUE" => Filling::Value(number::value(args.take("FILL VALUE")?)?),
+        _ => return Err(Error::Invalid("unknown FILL parameter", Token::from(text))),
+    };
+    let max_gap_ms = if args.keyword("MAXGAP") {
+        let text = args.take("MAXGAP")?;
+        duration::milliseconds(text)
+            .ok_or_else(|| Error::Invalid("Couldn't parse MAXGAP", Token::from(text)))?
+    } else {
+        i64::MAX
+    };
+    Ok(Fill { with, max_gap_ms })
+}
+
 fn parse(args: &mut Args<'_>, order: Order) -> Result<RangeQuery> {
     let bounds = bounds(args)?;
     let mut given = Given::default();
@@ -304,6 +343,24 @@ fn execute<H: Host>(host: &H, mut args: Args<'_>, order: Order) -> Result<()> {
     }
 }
 
+const FILL: Arg = Arg::block(
+    "fill",
+    &[
+        Arg::one_of(
+            "with",
+            &[
+                Arg::value("NONE", ArgKind::Token).after("NONE"),
+                Arg::value("PREV", ArgKind::Token).after("PREV"),
+                Arg::value("LINEAR", ArgKind::Token).after("LINEAR"),
+                Arg::value("NEXT", ArgKind::Token).after("NEXT"),
+                Arg::value("value", ArgKind::Double).after("VALUE"),
+            ],
+        ),
+        Arg::option("MAXGAP", "max-gap", ArgKind::String),
+    ],
+)
+.after("FILL");
+
 const ARGS: &[Arg] = &[
     Arg::key(),
     Arg::value("from-timestamp", ArgKind::String),
@@ -328,7 +385,11 @@ const ARGS: &[Arg] = &[
             Arg::value("bucket-duration", ArgKind::String),
             Arg::option("TZ", "time-zone", ArgKind::String),
             Arg::option("BUCKETTIMESTAMP", "bucket-timestamp", ArgKind::String),
-            Arg::flag("EMPTY"),
+            Arg::one_of(
+                "gaps",
+                &[Arg::value("EMPTY", ArgKind::Token).after("EMPTY"), FILL],
+            )
+            .or_none(),
         ],
     )
     .or_none(),

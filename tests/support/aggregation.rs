@@ -43,6 +43,15 @@ pub(crate) enum Stamp {
     End,
 }
 
+/// What fills a gap between two rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Filling {
+    Prev,
+    Linear,
+    Next,
+    Value(f64),
+}
+
 /// How samples are gathered in buckets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Buckets {
@@ -54,8 +63,10 @@ pub(crate) struct Buckets {
     /// The starts of all buckets that matter, and that of the next, where they are not of one width.
     pub(crate) edges: Vec<i64>,
     pub(crate) stamp: Stamp,
-    /// Whether gaps are filled.
+    /// Whether gaps are filled with the results of nothing.
     pub(crate) empty: bool,
+    /// What gaps are filled with instead, and how long they may be.
+    pub(crate) fill: Option<(Filling, i64)>,
 }
 
 impl Buckets {
@@ -64,6 +75,16 @@ impl Buckets {
             return time - (time - self.align).rem_euclid(self.duration);
         }
         self.edges[self.edges.partition_point(|&edge| edge <= time) - 1]
+    }
+
+    fn stamp_of(&self, start: i64) -> i64 {
+        let end = self.end_of(start);
+        let time = match self.stamp {
+            Stamp::Start => start,
+            Stamp::Mid => start + (end - start) / 2,
+            Stamp::End => end,
+        };
+        time.max(0)
     }
 
     fn end_of(&self, start: i64) -> i64 {
@@ -140,16 +161,44 @@ fn bucket_rows(kept: &[Sample], query: &Query, buckets: &Buckets) -> Vec<(i64, V
         let end = buckets.end_of(start);
         let window = (start.max(query.from), end.min(query.to.saturating_add(1)));
         if let Some(values) = row(kept, &numbers, window, buckets) {
-            let time = match buckets.stamp {
-                Stamp::Start => start,
-                Stamp::Mid => start + (end - start) / 2,
-                Stamp::End => end,
-            };
-            rows.push((time.max(0), values));
+            rows.push((start, values));
         }
         start = end;
     }
-    rows
+    let rows = filled(rows, buckets);
+    let stamped = |(start, values)| (buckets.stamp_of(start), values);
+    rows.into_iter().map(stamped).collect()
+}
+
+/// The rows and those of the gaps between them, by the starts of their buckets.
+fn filled(rows: Vec<(i64, Vec<f64>)>, buckets: &Buckets) -> Vec<(i64, Vec<f64>)> {
+    let Some((filling, max_gap)) = buckets.fill else {
+        return rows;
+    };
+    let mut all = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        all.push(row.clone());
+        let Some(next) = rows.get(at + 1) else {
+            break;
+        };
+        let mut start = buckets.end_of(row.0);
+        if next.0 - start > max_gap {
+            continue;
+        }
+        while start < next.0 {
+            let time = |start| number64(buckets.stamp_of(start));
+            let share = (time(start) - time(row.0)) / (time(next.0) - time(row.0));
+            let between = |(old, new): (&f64, &f64)| match filling {
+                Filling::Prev => *old,
+                Filling::Linear => old + (new - old) * share,
+                Filling::Next => *new,
+                Filling::Value(value) => value,
+            };
+            all.push((start, row.1.iter().zip(&next.1).map(between).collect()));
+            start = buckets.end_of(start);
+        }
+    }
+    all
 }
 
 /// The values of one bucket, cut to the range: `window` is its first time and the first after it.

@@ -4,13 +4,13 @@ use std::ops::ControlFlow;
 
 use super::pass::Pass;
 use super::watch::{Halted, Watch, outcome};
-use super::{Bucket, Buckets, Selection};
+use super::{Bucket, Buckets, Fill, Selection};
 use crate::engine::aggregate::{Aggregator, Needs};
 use crate::engine::series::block::Block;
 use crate::engine::series::{Order, Part};
 use crate::engine::{Error, Result, Series, TimeRange, Timestamp};
 
-/// Most buckets that `EMPTY` may span.
+/// Most buckets that `EMPTY` or `FILL` may span.
 pub const MAX_BUCKETS: u64 = 1 << 22;
 
 /// The time by which a bucket is reported.
@@ -36,18 +36,21 @@ pub struct Aggregation {
     pub stamp: Stamp,
     /// Whether buckets without samples between others are reported.
     pub empty: bool,
+    /// How buckets without a result between others are filled; not together with `empty`.
+    pub fill: Option<Fill>,
 }
 
 impl Aggregation {
     /// Whether the result is bounded, before any of it is given.
     ///
     /// # Errors
-    /// `Limit` where `EMPTY` would span more than [`MAX_BUCKETS`], and more than that are wanted.
+    /// `Limit` where `EMPTY` or `FILL` would span more than [`MAX_BUCKETS`], and more than that are wanted.
     pub fn check(&self, series: &Series, selection: &Selection, wanted: u64) -> Result<()> {
         let range = selection.visible_range(series);
-        if self.empty && self.buckets.count_in(range).min(wanted) > MAX_BUCKETS {
+        let adds_buckets = self.empty || self.fill.is_some();
+        if adds_buckets && self.buckets.count_in(range).min(wanted) > MAX_BUCKETS {
             return Err(Error::Limit {
-                what: "buckets with EMPTY",
+                what: "buckets with EMPTY or FILL",
                 max: MAX_BUCKETS,
             });
         }

@@ -7,6 +7,7 @@
 mod aggregation;
 mod bucket;
 mod calendar;
+mod fill;
 mod filter;
 mod pass;
 mod range;
@@ -23,6 +24,7 @@ use super::{Sample, Series, TimeRange, Timestamp};
 pub use aggregation::{Aggregation, MAX_BUCKETS, Stamp};
 pub use bucket::{Bucket, Buckets, Width};
 pub use calendar::Calendar;
+pub use fill::{Fill, Filling};
 pub use filter::Filter;
 pub use range::{Cost, RangeQuery};
 pub use rows::{Piece, Rows};

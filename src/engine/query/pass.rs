@@ -15,6 +15,7 @@
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
+use super::fill::Filler;
 use super::watch::{End, Watch};
 use super::{Aggregation, Bucket, Selection};
 use crate::engine::aggregate::{Edges, Needs, Partial};
@@ -46,6 +47,7 @@ pub(super) struct Pass<'a, W, G> {
     )]
     looked_up: Option<Option<Sample>>,
     row: Vec<f64>,
+    filler: Option<Filler<'a>>,
     give: G,
 }
 
@@ -73,6 +75,7 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
             behind: None,
             looked_up: None,
             row: Vec::with_capacity(aggregators.len()),
+            filler: Filler::of(aggregation, selection.order),
             give,
         }
     }
@@ -319,10 +322,14 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
                 .iter()
                 .map(|&one| partial.result(&self.needs, one, &edges)),
         );
-        match (self.give)(self.aggregation.stamp_ms(bucket), &self.row) {
+        let mut give = |time_ms, row: &[f64]| match (self.give)(time_ms, row) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(End::Enough),
+        };
+        if let Some(filler) = &mut self.filler {
+            filler.fill_up_to(bucket, &self.row, &mut give)?;
         }
+        give(self.aggregation.stamp_ms(bucket), &self.row)
     }
 }
 

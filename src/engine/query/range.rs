@@ -109,9 +109,14 @@ impl RangeQuery {
 
     /// Queries over about equal numbers of blocks whose rows, put behind each other, are the rows
     /// of this one. No bucket is cut in two, so not a bit of a result differs. At most `count`,
-    /// and one where the number of rows is limited: then it matters where the others end.
+    /// and one where the number of rows is limited or gaps are filled: then it matters where the
+    /// others end.
     pub fn split(&self, series: &Series, count: usize) -> Vec<Self> {
-        if count < 2 || self.limit != u64::MAX {
+        let fills = self
+            .aggregation
+            .as_ref()
+            .is_some_and(|one| one.fill.is_some());
+        if count < 2 || self.limit != u64::MAX || fills {
             return vec![self.clone()];
         }
         let range = self.selection.range;
