@@ -126,8 +126,9 @@ fn reads(criterion: &mut Criterion, recording: &Recording) {
                 buckets: Buckets::new(span / buckets, 0),
                 stamp: Stamp::Start,
                 empty: false,
+                fill: None,
             };
-            group.bench_function(BenchmarkId::new(name, aggregator.name()), |bencher| {
+            group.bench_function(BenchmarkId::new(name, aggregator), |bencher| {
                 bencher.iter(|| {
                     aggregation.for_each(&series, &selection, &Unwatched, |time, row| {
                         black_box((time, row));

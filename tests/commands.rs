@@ -127,8 +127,28 @@ fn reading_ranges_of_raw_samples() {
 }
 
 #[test]
+fn giving_spans_of_time_with_units() {
+    play("durations");
+}
+
+#[test]
 fn aggregating_samples_in_buckets() {
     play("aggregation");
+}
+
+#[test]
+fn filling_gaps_with_what_lies_around_them() {
+    play("fill");
+}
+
+#[test]
+fn cutting_buckets_by_the_calendar() {
+    play("calendar");
+}
+
+#[test]
+fn aggregating_by_rank_by_change_and_by_time() {
+    play("aggregators");
 }
 
 #[test]

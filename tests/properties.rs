@@ -18,7 +18,8 @@ use redis_iot::engine::aggregate::Aggregator;
 use redis_iot::engine::options::{DuplicatePolicy, Encoding, Ignore, Options};
 use redis_iot::engine::persist::{Buffer, VERSION, read_series, write_series};
 use redis_iot::engine::query::{
-    Aggregation, Buckets, Filter, Halted, RangeQuery, Selection, Stamp, Unwatched, Watch,
+    Aggregation, Buckets, Fill, Filling, Filter, Halted, RangeQuery, Selection, Stamp, Unwatched,
+    Watch,
 };
 use redis_iot::engine::series::{Added, Order, Upsert};
 use redis_iot::engine::{Sample, Series, TimeRange, Timestamp};
@@ -225,6 +226,45 @@ fn any_mix_of_writes_leaves_what_the_model_has() {
     }
 }
 
+/// A reading, one of a few values, or NaN.
+fn value(random: &mut Random, nan_percent: u64) -> f64 {
+    match random.index(3) {
+        _ if random.chance(nan_percent) => f64::NAN,
+        0 => [1.0, -2.5, 0.0, 7.0][random.index(4)],
+        _ => random.reading(),
+    }
+}
+
+/// The aggregator of a name.
+fn aggregator(name: &str) -> Aggregator {
+    let number = |prefix| {
+        name.strip_prefix(prefix)?
+            .trim_end_matches(')')
+            .parse()
+            .ok()
+    };
+    Aggregator::by_name(name.as_bytes())
+        .or_else(|| number("p").map(Aggregator::Percentile))
+        .or_else(|| number("timein(").map(Aggregator::TimeIn))
+        .unwrap()
+}
+
+/// What fills gaps, for the engine and for the model.
+fn fill(random: &mut Random) -> (Fill, (aggregation::Filling, i64)) {
+    let (with, model) = [
+        (Filling::Previous, aggregation::Filling::Prev),
+        (Filling::Linear, aggregation::Filling::Linear),
+        (Filling::Next, aggregation::Filling::Next),
+        (Filling::Value(-3.5), aggregation::Filling::Value(-3.5)),
+    ][random.index(4)];
+    let max_gap_ms = if random.chance(50) {
+        random.within(0..2_000)
+    } else {
+        i64::MAX
+    };
+    (Fill { with, max_gap_ms }, (model, max_gap_ms))
+}
+
 /// A query for the engine and the same for the model.
 struct Question {
     selection: Selection,
@@ -273,30 +313,34 @@ impl Question {
     }
 
     fn aggregation(random: &mut Random) -> (Aggregation, aggregation::Buckets) {
-        let chosen: Vec<usize> = (0..=random.index(3)).map(|_| random.index(15)).collect();
+        let all = aggregation::AGGREGATORS;
+        let chosen: Vec<&str> = (0..=random.index(3))
+            .map(|_| all[random.index(all.len())])
+            .collect();
         let duration = [1, 7, 100, 1_000, 30_000][random.index(5)];
         let align = random.within(0..5_000);
         let stamp = random.index(3);
         let empty = random.chance(50) && duration > 1;
+        let fill = (!empty && duration > 1 && random.chance(50)).then(|| fill(random));
         let engine = Aggregation {
-            aggregators: chosen.iter().map(|&at| Aggregator::ALL[at]).collect(),
+            aggregators: chosen.iter().map(|name| aggregator(name)).collect(),
             buckets: Buckets::new(duration, align),
             stamp: [Stamp::Start, Stamp::Middle, Stamp::End][stamp],
             empty,
+            fill: fill.map(|one| one.0),
         };
         let model = aggregation::Buckets {
-            aggregators: chosen
-                .iter()
-                .map(|&at| aggregation::AGGREGATORS[at])
-                .collect(),
+            aggregators: chosen,
             duration,
             align,
+            edges: Vec::new(),
             stamp: [
                 aggregation::Stamp::Start,
                 aggregation::Stamp::Mid,
                 aggregation::Stamp::End,
             ][stamp],
             empty,
+            fill: fill.map(|one| one.1),
         };
         (engine, model)
     }
@@ -351,11 +395,7 @@ fn any_query_gives_what_the_model_gives() {
         let nan_percent = [0, 5, 60][random.index(3)];
         for _ in 0..random.index(2_500) {
             let time = pair.time(&mut random);
-            let value = if random.chance(nan_percent) {
-                f64::NAN
-            } else {
-                random.reading()
-            };
+            let value = value(&mut random, nan_percent);
             let upsert = pair.upsert(2);
             let _refused_or_not = pair.series.add(Sample::new(time, value), &upsert);
             pair.model.add(time, value, Some(Policy::Last));
@@ -393,11 +433,7 @@ fn a_query_in_pieces_or_over_a_snapshot_has_the_same_answer_to_the_bit() {
         let mut time = 0;
         for _ in 0..random.index(6_000) {
             time += 1 + random.within(0..20);
-            let value = if random.chance(nan_percent) {
-                f64::NAN
-            } else {
-                random.reading()
-            };
+            let value = value(&mut random, nan_percent);
             let upsert = pair.upsert(2);
             let _refused_or_not = pair.series.add(Sample::new(time, value), &upsert);
         }
@@ -489,6 +525,7 @@ fn the_end_of_time_has_its_bucket() {
             buckets: Buckets::new(10, 0),
             stamp: Stamp::End,
             empty: false,
+            fill: None,
         };
         let selection = Selection {
             range: TimeRange::ALL,

@@ -5,7 +5,7 @@
 mod support;
 
 use redis::Value;
-use support::aggregation::{self, AGGREGATORS, Buckets, Query, Stamp};
+use support::aggregation::{self, AGGREGATORS, Buckets, Filling, Query, Stamp};
 use support::client::{Client, Protocol};
 use support::naive::{Outcome, Policy, Series};
 use support::notation::{number, packed, render, same_number, words};
@@ -357,9 +357,19 @@ impl Pair {
             1 + self.random.index(4)
         };
         let aggregators = (0..len)
-            .map(|_| AGGREGATORS[self.random.index(15)])
+            .map(|_| AGGREGATORS[self.random.index(AGGREGATORS.len())])
             .collect();
         let stamps = [Stamp::Start, Stamp::Mid, Stamp::End];
+        let empty = self.random.chance(50);
+        let fillings = [
+            Filling::Prev,
+            Filling::Linear,
+            Filling::Next,
+            Filling::Value(0.5),
+        ];
+        let filling = fillings[self.random.index(4)];
+        let max_gap = self.random.within(0..100_000);
+        let fill = (!empty && self.random.chance(50)).then_some((filling, max_gap));
         Buckets {
             aggregators,
             duration: [100, 250, 1_000, 7_777, 60_000][self.random.index(5)],
@@ -369,7 +379,9 @@ impl Pair {
                 self.random.within(0..100_000)
             },
             stamp: stamps[self.random.index(3)],
-            empty: self.random.chance(50),
+            edges: Vec::new(),
+            empty,
+            fill,
         }
     }
 }
@@ -420,6 +432,15 @@ fn line_of(query: &Query) -> String {
         ));
         if buckets.empty {
             line.push(" EMPTY".into());
+        }
+        if let Some((filling, max_gap)) = buckets.fill {
+            let with = match filling {
+                Filling::Prev => "PREV".into(),
+                Filling::Linear => "LINEAR".into(),
+                Filling::Next => "NEXT".into(),
+                Filling::Value(value) => format!("VALUE {value}"),
+            };
+            line.push(format!(" FILL {with} MAXGAP {max_gap}ms"));
         }
     }
     line.concat()

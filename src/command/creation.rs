@@ -1,7 +1,7 @@
 //! The options by which a series is created or altered.
 //!
 //! ```text
-//! [RETENTION ms] [IDLE_TTL ms] [ENCODING COMPRESSED|GORILLA|UNCOMPRESSED]
+//! [RETENTION duration] [IDLE_TTL duration] [ENCODING COMPRESSED|GORILLA|UNCOMPRESSED]
 //! [CHUNK_SIZE bytes]
 //! [DUPLICATE_POLICY BLOCK|FIRST|LAST|MIN|MAX|SUM] [IGNORE maxTimeDiff maxValDiff]
 //! [LABELS [label value ...]]
@@ -11,6 +11,7 @@
 //! stands where a label's name would: an option is never found in the place of a label's value.
 
 use super::args::Args;
+use super::duration;
 use super::error::{Error, Result, Token};
 use super::host::Settings;
 use super::number;
@@ -149,13 +150,14 @@ pub(super) fn take_on_duplicate(
 
 fn retention(args: &mut Args<'_>) -> Result<i64> {
     let text = args.take("RETENTION")?;
-    number::whole(text).ok_or_else(|| Error::Invalid("Couldn't parse RETENTION", Token::from(text)))
+    let ms = duration::milliseconds(text);
+    ms.ok_or_else(|| Error::Invalid("Couldn't parse RETENTION", Token::from(text)))
 }
 
 fn idle_ttl(args: &mut Args<'_>) -> Result<i64> {
-    const WHAT: &str = "IDLE_TTL value must be a number of milliseconds from 0 to 2^52";
+    const WHAT: &str = "IDLE_TTL value must be a duration from 0 to 2^52 milliseconds";
     let text = args.take("IDLE_TTL")?;
-    let ms = number::whole(text).filter(|&ms| ms <= MAX_IDLE_TTL_MS);
+    let ms = duration::milliseconds(text).filter(|&ms| ms <= MAX_IDLE_TTL_MS);
     ms.ok_or_else(|| Error::Invalid(WHAT, Token::from(text)))
 }
 
@@ -188,7 +190,7 @@ fn ignore(args: &mut Args<'_>) -> Result<Ignore> {
     }
     let bad = |text: &[u8]| Error::Invalid("Couldn't parse IGNORE", Token::from(text));
     Ok(Ignore {
-        max_time_diff_ms: number::whole(time).ok_or_else(|| bad(time))?,
+        max_time_diff_ms: duration::milliseconds(time).ok_or_else(|| bad(time))?,
         max_value_diff: number::finite(value).ok_or_else(|| bad(value))?,
     })
 }
@@ -218,9 +220,9 @@ fn labels(args: &mut Args<'_>) -> Result<Labels> {
 }
 
 /// `RETENTION`, for the command table.
-pub(super) const RETENTION: Arg = Arg::option("RETENTION", "retention-ms", ArgKind::Integer);
+pub(super) const RETENTION: Arg = Arg::option("RETENTION", "retention", ArgKind::String);
 /// `IDLE_TTL`, for the command table.
-pub(super) const IDLE_TTL: Arg = Arg::option("IDLE_TTL", "idle-ttl-ms", ArgKind::Integer);
+pub(super) const IDLE_TTL: Arg = Arg::option("IDLE_TTL", "idle-ttl", ArgKind::String);
 /// `ENCODING`, for the command table.
 pub(super) const ENCODING: Arg = Arg::one_of(
     "encoding",
@@ -242,7 +244,7 @@ pub(super) const ON_DUPLICATE: Arg = Arg::one_of("on-duplicate", POLICIES)
 pub(super) const IGNORE: Arg = Arg::block(
     "ignore",
     &[
-        Arg::value("max-time-diff-ms", ArgKind::Integer),
+        Arg::value("max-time-diff", ArgKind::String),
         Arg::value("max-value-diff", ArgKind::Double),
     ],
 )

@@ -9,13 +9,12 @@ use std::collections::BTreeMap;
 
 use super::error::Result;
 use super::host::{Query, Reply, Run};
-use super::range;
 use super::rows;
 use super::shown::{Shown, some_value};
 use crate::engine::Series;
 use crate::engine::aggregate::Aggregator;
 use crate::engine::labels::Labels;
-use crate::engine::query::{Cost, RangeQuery, Rows, reduce, summary};
+use crate::engine::query::{Cost, RangeQuery, Rows, check_filled, reduce, summary};
 use crate::engine::series::Order;
 
 /// One of the series.
@@ -114,7 +113,7 @@ impl SeriesQuestion<'_> {
         for member in &self.members {
             filled = filled.saturating_add(query.filled_buckets(&member.series));
         }
-        range::check_filled(filled)
+        Ok(check_filled(filled)?)
     }
 
     /// The query as each series is asked. The number of rows is one of groups, where there are any.
@@ -242,7 +241,7 @@ impl SeriesQuestion<'_> {
             reply.bulk(b"aggregators");
             reply.array(aggregators.len());
             for aggregator in aggregators {
-                reply.bulk(aggregator.name().as_bytes());
+                reply.bulk(aggregator.to_string().as_bytes());
             }
         }
     }
@@ -260,7 +259,7 @@ impl SeriesQuestion<'_> {
             .iter()
             .map(|(name, value)| [name, b"=", value].concat());
         let name = pairs.collect::<Vec<_>>().join(&b","[..]);
-        let reducer = reducer.name();
+        let reducer = reducer.to_string();
         if reply.is_resp3() {
             reply.bulk(&name);
             reply.array(4);

@@ -11,6 +11,7 @@ mod create;
 mod creation;
 mod debug;
 mod delete;
+mod duration;
 mod effect;
 pub mod error;
 pub mod filter;

@@ -18,7 +18,7 @@ use super::read::MAX_KEYS;
 use super::rows;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::aggregate::{Aggregator, MAX_AGGREGATORS};
-use crate::engine::query::{Cost, Join, RangeQuery};
+use crate::engine::query::{Cost, Join, RangeQuery, check_filled};
 use crate::engine::series::Order;
 use crate::engine::{self, Series};
 
@@ -157,9 +157,8 @@ fn execute<H: Host>(host: &H, mut args: Args<'_>, order: Order) -> Result<()> {
         if let (Some(aggregation), Some(list)) = (&mut query.aggregation, lists.pop()) {
             aggregation.aggregators = list;
         }
-        query.check(series)?;
         filled = filled.saturating_add(query.filled_buckets(series));
-        range::check_filled(filled)?;
+        check_filled(filled)?;
         columns.push(Column {
             query,
             series: Cow::Borrowed(&**series),

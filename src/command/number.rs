@@ -166,8 +166,23 @@ pub(super) fn timestamp(text: &[u8]) -> Result<Timestamp> {
 pub(super) fn aggregators(text: &[u8]) -> Result<Vec<Aggregator>> {
     let unknown = |name: &[u8]| Error::Invalid("unknown aggregation type", Token::from(name));
     text.split(|&byte| byte == b',')
-        .map(|name| Aggregator::by_name(name).ok_or_else(|| unknown(name)))
+        .map(|name| aggregator(name).ok_or_else(|| unknown(name)))
         .collect()
+}
+
+/// Reads one aggregator: a name, `p99.9`, or `timein(21.5)`.
+pub(super) fn aggregator(text: &[u8]) -> Option<Aggregator> {
+    if let Some(named) = Aggregator::by_name(text) {
+        return Some(named);
+    }
+    if let [b'p' | b'P', percent @ ..] = text {
+        let percent = finite(percent).filter(|percent| (0.0..=100.0).contains(percent));
+        return percent.map(Aggregator::Percentile);
+    }
+    let (name, rest) = text.split_at_checked(b"timein(".len())?;
+    let value = rest.strip_suffix(b")").and_then(real)?;
+    let is_named = name.eq_ignore_ascii_case(b"timein(");
+    is_named.then_some(Aggregator::TimeIn(value))
 }
 
 #[cfg(test)]
@@ -257,6 +272,37 @@ mod tests {
             "1 ",
         ] {
             assert_eq!(short_decimal(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn aggregators_may_take_a_number() {
+        assert_eq!(
+            aggregators(b"avg,P99.9,timein(-21.5),TimeIn(inf),p0"),
+            Ok(vec![
+                Aggregator::Avg,
+                Aggregator::Percentile(99.9),
+                Aggregator::TimeIn(-21.5),
+                Aggregator::TimeIn(f64::INFINITY),
+                Aggregator::Percentile(0.0),
+            ])
+        );
+        let refused: [&[u8]; 12] = [
+            b"",
+            b"p",
+            b"p-1",
+            b"p100.1",
+            b"pnan",
+            b"p50 ",
+            b"timein",
+            b"timein()",
+            b"timein(nan)",
+            b"timein(1",
+            b"timein(1))",
+            b"avg,",
+        ];
+        for text in refused {
+            assert!(aggregators(text).is_err(), "{text:?}");
         }
     }
 

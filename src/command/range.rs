@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! key from|- to|+ [LATEST] [FILTER_BY_TS ts ...] [FILTER_BY_VALUE min max] [COUNT n]
-//! [[ALIGN start|-|end|+|ts] AGGREGATION agg[,agg ...] bucketMs
-//!  [BUCKETTIMESTAMP start|-|mid|~|end|+] [EMPTY]]
+//! [[ALIGN start|-|end|+|ts] AGGREGATION agg[,agg ...] bucketDuration [TZ zone]
+//!  [BUCKETTIMESTAMP start|-|mid|~|end|+]
+//!  [EMPTY | FILL NONE|{PREV|LINEAR|NEXT|VALUE number [MAXGAP duration]}]]
 //! ```
 //!
 //! The options may come in any order, each once.
@@ -13,6 +14,7 @@ use std::borrow::Cow;
 use super::Command;
 use super::args::Args;
 use super::creation::set;
+use super::duration;
 use super::error::{Error, Result, Token};
 use super::host::{Host, Slot};
 use super::number;
@@ -20,7 +22,7 @@ use super::rows::RangeQuestion;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::aggregate::{Aggregator, MAX_AGGREGATORS};
 use crate::engine::query::{
-    Aggregation, Buckets, Filter, MAX_BUCKETS, RangeQuery, Selection, Stamp,
+    Aggregation, Buckets, Calendar, Fill, Filling, Filter, RangeQuery, Selection, Span, Stamp, Zone,
 };
 use crate::engine::series::Order;
 use crate::engine::{self, TimeRange, Timestamp};
@@ -71,6 +73,48 @@ enum Align {
     At(Timestamp),
 }
 
+/// How long a bucket is, and by whose clock.
+struct Cut {
+    span: Span,
+    zone: Option<Zone>,
+}
+
+impl Cut {
+    /// The buckets; of one width and aligned where neither a calendar nor a zone is named.
+    fn buckets(self, align: Option<&Align>, bounds: &Bounds) -> Result<Buckets> {
+        if self.zone.is_none()
+            && let Some(width_ms) = self.span.milliseconds()
+        {
+            let align_ms = align.map_or(Ok(0), |align| align.time_ms(bounds))?;
+            return Ok(Buckets::new(width_ms, align_ms));
+        }
+        if align.is_some() {
+            return Err(Error::Conflict(
+                "ALIGN cannot be used with buckets by the calendar, which are where it says",
+            ));
+        }
+        let zone = self.zone.unwrap_or(Zone::UTC);
+        Ok(Buckets::Calendar(Calendar::new(self.span, zone)?))
+    }
+}
+
+impl Align {
+    /// A time at which a bucket begins, which the ends of the range may say.
+    fn time_ms(&self, bounds: &Bounds) -> Result<Timestamp> {
+        match self {
+            Self::At(time_ms) => Ok(*time_ms),
+            Self::Start if bounds.explicit_from => Ok(bounds.range.from),
+            Self::End if bounds.explicit_to => Ok(bounds.range.to),
+            Self::Start => Err(Error::Conflict(
+                "start alignment can only be used with explicit start timestamp",
+            )),
+            Self::End => Err(Error::Conflict(
+                "end alignment can only be used with explicit end timestamp",
+            )),
+        }
+    }
+}
+
 /// The options behind the range, as they were given.
 #[derive(Default)]
 pub(super) struct Given {
@@ -79,23 +123,26 @@ pub(super) struct Given {
     values: Option<(f64, f64)>,
     count: Option<u64>,
     align: Option<Align>,
-    aggregation: Option<(Vec<Aggregator>, i64)>,
+    aggregation: Option<(Vec<Aggregator>, Cut)>,
     stamp: Option<Stamp>,
     empty: Option<()>,
+    fill: Option<Fill>,
 }
 
 impl Given {
     /// Whether a word begins one of these options.
     pub(super) fn is_option(word: &[u8]) -> bool {
-        const OPTIONS: [&str; 8] = [
+        const OPTIONS: [&str; 10] = [
             "LATEST",
             "FILTER_BY_TS",
             "FILTER_BY_VALUE",
             "COUNT",
             "ALIGN",
             "AGGREGATION",
+            "TZ",
             "BUCKETTIMESTAMP",
             "EMPTY",
+            "FILL",
         ];
         OPTIONS
             .iter()
@@ -124,26 +171,12 @@ impl Given {
             set(&mut self.stamp, "BUCKETTIMESTAMP", stamp(args)?)?;
         } else if args.keyword("EMPTY") {
             set(&mut self.empty, "EMPTY", ())?;
+        } else if args.keyword("FILL") {
+            set(&mut self.fill, "FILL", fill(args)?)?;
         } else {
             return Ok(false);
         }
         Ok(true)
-    }
-
-    /// Where buckets begin, which the ends of the range may say.
-    fn align_ms(&self, bounds: &Bounds) -> Result<Timestamp> {
-        match self.align {
-            None => Ok(0),
-            Some(Align::At(time_ms)) => Ok(time_ms),
-            Some(Align::Start) if bounds.explicit_from => Ok(bounds.range.from),
-            Some(Align::End) if bounds.explicit_to => Ok(bounds.range.to),
-            Some(Align::Start) => Err(Error::Conflict(
-                "start alignment can only be used with explicit start timestamp",
-            )),
-            Some(Align::End) => Err(Error::Conflict(
-                "end alignment can only be used with explicit end timestamp",
-            )),
-        }
     }
 
     /// The query that was asked for.
@@ -164,7 +197,6 @@ impl Given {
     }
 
     fn aggregation(&mut self, bounds: &Bounds) -> Result<Option<Aggregation>> {
-        let align_ms = self.align_ms(bounds)?;
         let without = |what, given| {
             if given {
                 Err(Error::Conflict(what))
@@ -172,7 +204,7 @@ impl Given {
                 Ok(())
             }
         };
-        let Some((aggregators, width_ms)) = self.aggregation.take() else {
+        let Some((aggregators, cut)) = self.aggregation.take() else {
             without(
                 "ALIGN parameter can only be used with AGGREGATION",
                 self.align.is_some(),
@@ -185,13 +217,22 @@ impl Given {
                 "EMPTY can only be used with AGGREGATION",
                 self.empty.is_some(),
             )?;
+            without(
+                "FILL can only be used with AGGREGATION",
+                self.fill.is_some(),
+            )?;
             return Ok(None);
         };
+        without(
+            "EMPTY and FILL cannot be used together",
+            self.empty.is_some() && self.fill.is_some(),
+        )?;
         Ok(Some(Aggregation {
             aggregators,
-            buckets: Buckets::new(width_ms, align_ms),
+            buckets: cut.buckets(self.align.as_ref(), bounds)?,
             stamp: self.stamp.unwrap_or_default(),
             empty: self.empty.is_some(),
+            fill: self.fill.filter(|fill| fill.max_gap_ms > 0),
         }))
     }
 }
@@ -244,7 +285,7 @@ fn align(args: &mut Args<'_>) -> Result<Align> {
     }
 }
 
-fn aggregation(args: &mut Args<'_>) -> Result<(Vec<Aggregator>, i64)> {
+fn aggregation(args: &mut Args<'_>) -> Result<(Vec<Aggregator>, Cut)> {
     let aggregators = number::aggregators(args.take("AGGREGATION")?)?;
     if aggregators.len() > MAX_AGGREGATORS {
         let max = MAX_AGGREGATORS as u64;
@@ -255,14 +296,18 @@ fn aggregation(args: &mut Args<'_>) -> Result<(Vec<Aggregator>, i64)> {
         .into());
     }
     let text = args.take("bucketDuration")?;
-    match number::whole(text) {
-        None => Err(Error::Invalid(
-            "Couldn't parse bucketDuration",
-            Token::from(text),
-        )),
-        Some(0) => Err(Error::Conflict("bucketDuration must be greater than zero")),
-        Some(width_ms) => Ok((aggregators, width_ms)),
+    let unreadable = || Error::Invalid("Couldn't parse bucketDuration", Token::from(text));
+    let span = duration::span(text).ok_or_else(unreadable)?;
+    if span.is_zero() {
+        return Err(Error::Conflict("bucketDuration must be greater than zero"));
     }
+    let zone = args.keyword("TZ").then(|| zone(args)).transpose()?;
+    Ok((aggregators, Cut { span, zone }))
+}
+
+fn zone(args: &mut Args<'_>) -> Result<Zone> {
+    let name = args.take("TZ")?;
+    Zone::by_name(name).ok_or_else(|| Error::Invalid("unknown time zone", Token::from(name)))
 }
 
 fn stamp(args: &mut Args<'_>) -> Result<Stamp> {
@@ -278,16 +323,30 @@ fn stamp(args: &mut Args<'_>) -> Result<Stamp> {
     }
 }
 
-/// Whether so many buckets may be filled in for one command.
-///
-/// # Errors
-/// `Limit` over [`MAX_BUCKETS`].
-pub(super) fn check_filled(buckets: u64) -> Result<()> {
-    if buckets > MAX_BUCKETS {
-        let (what, max) = ("buckets with EMPTY", MAX_BUCKETS);
-        return Err(engine::Error::Limit { what, max }.into());
-    }
-    Ok(())
+/// `FILL NONE`: there is no gap so short.
+const NO_FILL: Fill = Fill {
+    with: Filling::Previous,
+    max_gap_ms: 0,
+};
+
+fn fill(args: &mut Args<'_>) -> Result<Fill> {
+    let text = args.take("FILL")?;
+    let with = match &text.to_ascii_uppercase()[..] {
+        b"NONE" => return Ok(NO_FILL),
+        b"PREV" => Filling::Previous,
+        b"LINEAR" => Filling::Linear,
+        b"NEXT" => Filling::Next,
+        b"VALUE" => Filling::Value(number::value(args.take("FILL VALUE")?)?),
+        _ => return Err(Error::Invalid("unknown FILL parameter", Token::from(text))),
+    };
+    let max_gap_ms = if args.keyword("MAXGAP") {
+        let text = args.take("MAXGAP")?;
+        duration::milliseconds(text)
+            .ok_or_else(|| Error::Invalid("Couldn't parse MAXGAP", Token::from(text)))?
+    } else {
+        i64::MAX
+    };
+    Ok(Fill { with, max_gap_ms })
 }
 
 fn parse(args: &mut Args<'_>, order: Order) -> Result<RangeQuery> {
@@ -312,6 +371,24 @@ fn execute<H: Host>(host: &H, mut args: Args<'_>, order: Order) -> Result<()> {
     }
 }
 
+const FILL: Arg = Arg::block(
+    "fill",
+    &[
+        Arg::one_of(
+            "with",
+            &[
+                Arg::value("NONE", ArgKind::Token).after("NONE"),
+                Arg::value("PREV", ArgKind::Token).after("PREV"),
+                Arg::value("LINEAR", ArgKind::Token).after("LINEAR"),
+                Arg::value("NEXT", ArgKind::Token).after("NEXT"),
+                Arg::value("value", ArgKind::Double).after("VALUE"),
+            ],
+        ),
+        Arg::option("MAXGAP", "max-gap", ArgKind::String),
+    ],
+)
+.after("FILL");
+
 /// The options, for the documentation of commands that take them.
 pub(super) const OPTIONS: [Arg; 5] = [
     Arg::flag("LATEST"),
@@ -331,9 +408,14 @@ pub(super) const OPTIONS: [Arg; 5] = [
         &[
             Arg::option("ALIGN", "align", ArgKind::String),
             Arg::value("aggregators", ArgKind::String).after("AGGREGATION"),
-            Arg::value("bucket-duration", ArgKind::Integer),
+            Arg::value("bucket-duration", ArgKind::String),
+            Arg::option("TZ", "time-zone", ArgKind::String),
             Arg::option("BUCKETTIMESTAMP", "bucket-timestamp", ArgKind::String),
-            Arg::flag("EMPTY"),
+            Arg::one_of(
+                "gaps",
+                &[Arg::value("EMPTY", ArgKind::Token).after("EMPTY"), FILL],
+            )
+            .or_none(),
         ],
     )
     .or_none(),

@@ -20,6 +20,8 @@ pub enum Error {
     BackInTime,
     /// The newest sample is NaN, so there is nothing to increment.
     IncrementOfNan,
+    /// A part of a day by the local clock that does not divide it.
+    UnevenDay,
     /// A size that a client can grow went over its limit.
     Limit {
         /// What there was too much of.
@@ -59,6 +61,9 @@ impl fmt::Display for Error {
                 "timestamp must be equal to or higher than the maximum existing timestamp",
             ),
             Self::IncrementOfNan => f.write_str("cannot increment/decrement NaN value"),
+            Self::UnevenDay => {
+                f.write_str("bucketDuration with TZ must be whole days or divide a day evenly")
+            }
             Self::Limit { what, max } => write!(f, "too many {what}: the limit is {max}"),
             Self::Pattern { what } => f.write_str(what),
             Self::TooManySeries { series, max } => write!(

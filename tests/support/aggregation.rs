@@ -3,31 +3,97 @@
 /// A sample: time in milliseconds, and value.
 pub(crate) type Sample = (i64, f64);
 
-/// The names of all aggregators.
-pub(crate) const AGGREGATORS: [&str; 15] = [
-    "avg", "sum", "min", "max", "range", "count", "first", "last", "std.p", "std.s", "var.p",
-    "var.s", "twa", "countnan", "countall",
+/// The names of all aggregators, some with a number.
+pub(crate) const AGGREGATORS: [&str; 27] = [
+    "avg",
+    "sum",
+    "min",
+    "max",
+    "range",
+    "count",
+    "first",
+    "last",
+    "std.p",
+    "std.s",
+    "var.p",
+    "var.s",
+    "twa",
+    "countnan",
+    "countall",
+    "median",
+    "p0",
+    "p25",
+    "p99.9",
+    "increase",
+    "rate",
+    "delta",
+    "integral",
+    "distinct",
+    "mode",
+    "timein(1)",
+    "timein(-2.5)",
 ];
 
 /// Which time stands for a bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stamp {
+    #[default]
     Start,
     Mid,
     End,
 }
 
+/// What fills a gap between two rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Filling {
+    Prev,
+    Linear,
+    Next,
+    Value(f64),
+}
+
 /// How samples are gathered in buckets.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Buckets {
     /// One name of [`AGGREGATORS`] a column.
     pub(crate) aggregators: Vec<&'static str>,
     pub(crate) duration: i64,
     /// A time at which a bucket starts.
     pub(crate) align: i64,
+    /// The starts of all buckets that matter, and that of the next, where they are not of one width.
+    pub(crate) edges: Vec<i64>,
     pub(crate) stamp: Stamp,
-    /// Whether gaps are filled.
+    /// Whether gaps are filled with the results of nothing.
     pub(crate) empty: bool,
+    /// What gaps are filled with instead, and how long they may be.
+    pub(crate) fill: Option<(Filling, i64)>,
+}
+
+impl Buckets {
+    fn start_of(&self, time: i64) -> i64 {
+        if self.edges.is_empty() {
+            return time - (time - self.align).rem_euclid(self.duration);
+        }
+        self.edges[self.edges.partition_point(|&edge| edge <= time) - 1]
+    }
+
+    fn stamp_of(&self, start: i64) -> i64 {
+        let end = self.end_of(start);
+        let time = match self.stamp {
+            Stamp::Start => start,
+            Stamp::Mid => start + (end - start) / 2,
+            Stamp::End => end,
+        };
+        time.max(0)
+    }
+
+    fn end_of(&self, start: i64) -> i64 {
+        if self.edges.is_empty() {
+            return start + self.duration;
+        }
+        let next = self.edges.partition_point(|&edge| edge <= start);
+        self.edges.get(next).copied().unwrap_or(i64::MAX)
+    }
 }
 
 /// A query over one series.
@@ -89,25 +155,50 @@ fn bucket_rows(kept: &[Sample], query: &Query, buckets: &Buckets) -> Vec<(i64, V
     let (Some(&(oldest, _)), Some(&(newest, _))) = (kept.first(), kept.last()) else {
         return Vec::new();
     };
-    let start_of = |time: i64| time - (time - buckets.align).rem_euclid(buckets.duration);
     let mut rows = Vec::new();
-    let mut start = start_of(oldest.max(query.from));
+    let mut start = buckets.start_of(oldest.max(query.from));
     while start <= newest.min(query.to) {
-        let window = (
-            start.max(query.from),
-            (start + buckets.duration).min(query.to.saturating_add(1)),
-        );
+        let end = buckets.end_of(start);
+        let window = (start.max(query.from), end.min(query.to.saturating_add(1)));
         if let Some(values) = row(kept, &numbers, window, buckets) {
-            let time = match buckets.stamp {
-                Stamp::Start => start,
-                Stamp::Mid => start + buckets.duration / 2,
-                Stamp::End => start + buckets.duration,
-            };
-            rows.push((time.max(0), values));
+            rows.push((start, values));
         }
-        start += buckets.duration;
+        start = end;
     }
-    rows
+    let rows = filled(rows, buckets);
+    let stamped = |(start, values)| (buckets.stamp_of(start), values);
+    rows.into_iter().map(stamped).collect()
+}
+
+/// The rows and those of the gaps between them, by the starts of their buckets.
+fn filled(rows: Vec<(i64, Vec<f64>)>, buckets: &Buckets) -> Vec<(i64, Vec<f64>)> {
+    let Some((filling, max_gap)) = buckets.fill else {
+        return rows;
+    };
+    let mut all = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        all.push(row.clone());
+        let Some(next) = rows.get(at + 1) else {
+            break;
+        };
+        let mut start = buckets.end_of(row.0);
+        if next.0 - start > max_gap {
+            continue;
+        }
+        while start < next.0 {
+            let time = |start| number64(buckets.stamp_of(start));
+            let share = (time(start) - time(row.0)) / (time(next.0) - time(row.0));
+            let between = |(old, new): (&f64, &f64)| match filling {
+                Filling::Prev => *old,
+                Filling::Linear => old + (new - old) * share,
+                Filling::Next => *new,
+                Filling::Value(value) => value,
+            };
+            all.push((start, row.1.iter().zip(&next.1).map(between).collect()));
+            start = buckets.end_of(start);
+        }
+    }
+    all
 }
 
 /// The values of one bucket, cut to the range: `window` is its first time and the first after it.
@@ -119,11 +210,8 @@ fn row(
 ) -> Option<Vec<f64>> {
     let inside = |sample: &&Sample| window.0 <= sample.0 && sample.0 < window.1;
     let all: Vec<Sample> = kept.iter().filter(inside).copied().collect();
-    let values: Vec<f64> = numbers
-        .iter()
-        .filter(inside)
-        .map(|sample| sample.1)
-        .collect();
+    let within: Vec<Sample> = numbers.iter().filter(inside).copied().collect();
+    let values: Vec<f64> = within.iter().map(|sample| sample.1).collect();
     let is_gap = numbers.iter().any(|sample| sample.0 < window.0)
         && numbers.iter().any(|sample| sample.0 >= window.1);
     // Only EMPTY fills in, and only between two numbers.
@@ -135,6 +223,15 @@ fn row(
     let column = |name: &&str| match *name {
         "twa" if values.is_empty() && !is_filled => f64::NAN,
         "twa" => time_weighted(numbers, window),
+        name if name.starts_with("timein") => {
+            let value: f64 = name["timein(".len()..name.len() - 1].parse().unwrap();
+            if values.is_empty() && !is_filled {
+                0.0
+            } else {
+                number64(time_in(value, numbers, window))
+            }
+        }
+        "increase" | "rate" | "delta" | "integral" => change(name, &within),
         "countall" => number(all.len()),
         "countnan" => number(all.len() - values.len()),
         "last" if values.is_empty() && is_filled => {
@@ -153,6 +250,7 @@ fn fold(name: &str, values: &[f64]) -> f64 {
     match name {
         "sum" => return sum,
         "count" => return n,
+        "distinct" => return number(ordered(values).chunk_by(|a, b| a == b).count()),
         _ if values.is_empty() => return f64::NAN,
         _ => {}
     }
@@ -179,8 +277,70 @@ fn fold(name: &str, values: &[f64]) -> f64 {
         "std.p" => (squares / n).sqrt(),
         "var.s" => of_sample,
         "std.s" => of_sample.sqrt(),
-        other => panic!("{other} is no aggregator"),
+        "median" => quantile(0.5, &ordered(values)),
+        "mode" => ordered(values)
+            .chunk_by(|a, b| a == b)
+            .rev()
+            .max_by_key(|same| same.len())
+            .unwrap()[0],
+        other => match other.strip_prefix('p').map(str::parse::<f64>) {
+            Some(Ok(percent)) => quantile(percent / 100.0, &ordered(values)),
+            _ => panic!("{other} is no aggregator"),
+        },
     }
+}
+
+fn ordered(values: &[f64]) -> Vec<f64> {
+    let mut values = values.to_vec();
+    values.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    values
+}
+
+/// Linear between the two values around the rank.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rank is an index"
+)]
+fn quantile(share: f64, ordered: &[f64]) -> f64 {
+    let rank = share * number(ordered.len() - 1);
+    let (low, high) = (rank.floor() as usize, rank.ceil() as usize);
+    ordered[low] + (ordered[high] - ordered[low]) * (rank - rank.floor())
+}
+
+/// What is said of a counter, or of the line through samples.
+fn change(name: &str, samples: &[Sample]) -> f64 {
+    let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
+        return f64::NAN;
+    };
+    let seconds = |pair: &[Sample]| number64(pair[1].0 - pair[0].0) / 1000.0;
+    let counted = |pair: &[Sample]| match pair[1].1 - pair[0].1 {
+        less if less < 0.0 => pair[1].1,
+        more => more,
+    };
+    let increase: f64 = samples.windows(2).map(counted).sum();
+    match name {
+        "increase" => increase,
+        "rate" => increase / seconds(&[*first, *last]),
+        "delta" => last.1 - first.1,
+        _ => samples
+            .windows(2)
+            .map(|pair| f64::midpoint(pair[0].1, pair[1].1) * seconds(pair))
+            .sum(),
+    }
+}
+
+/// How many milliseconds of a window have the value, each sample holding until the next.
+fn time_in(value: f64, numbers: &[Sample], window: (i64, i64)) -> i64 {
+    let mut total = 0;
+    for (at, sample) in numbers.iter().enumerate() {
+        let until = numbers.get(at + 1).map_or(window.1, |next| next.0);
+        let held = until.min(window.1) - sample.0.max(window.0);
+        if sample.1 == value && held > 0 {
+            total += held;
+        }
+    }
+    total
 }
 
 /// The mean over time of the line through all samples, as far as the window and the line reach.

@@ -75,6 +75,32 @@ impl Edges {
         }
     }
 
+    /// How long the signal is `value` from the window's start to the first sample in it and from
+    /// the last one to its end, in milliseconds: each sample holds until the next.
+    pub(super) fn held_ms(&self, value: f64, first: Sample, last: Sample) -> i64 {
+        let mut total_ms = 0;
+        if self.holds_at_start(value) {
+            total_ms += first.time_ms - self.start_ms;
+        }
+        if last.value == value {
+            total_ms += self.end_ms - last.time_ms;
+        }
+        total_ms
+    }
+
+    /// How long the signal is `value` in a window without samples.
+    pub(super) fn held_ms_of_nothing(&self, value: f64) -> i64 {
+        if self.holds_at_start(value) {
+            self.end_ms.saturating_sub(self.start_ms)
+        } else {
+            0
+        }
+    }
+
+    fn holds_at_start(&self, value: f64) -> bool {
+        self.before.is_some_and(|before| before.value == value)
+    }
+
     /// The average over a window without samples: the signal's value in its middle.
     pub(super) fn average_of_nothing(&self) -> f64 {
         let (Some(before), Some(after)) = (self.before, self.after) else {

@@ -8,171 +8,28 @@
 //! NaN means "measured, but no number": every aggregator leaves it out, except `countnan` and
 //! `countall`, which count it.
 
+mod aggregator;
 mod area;
+mod details;
+mod distinct;
 mod moments;
 mod sum;
+mod values;
 
 use super::Sample;
 use super::series::block::Block;
+pub use aggregator::{Aggregator, MAX_AGGREGATORS, Needs};
 pub use area::Edges;
 use area::area;
+use details::Details;
 use moments::Moments;
 pub use sum::Sum;
+pub use values::MAX_BINS;
 
-/// How the samples of a bucket become one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aggregator {
-    /// Arithmetic mean.
-    Avg,
-    /// Sum.
-    Sum,
-    /// Smallest value.
-    Min,
-    /// Largest value.
-    Max,
-    /// Difference of the largest and the smallest value.
-    Range,
-    /// Number of values.
-    Count,
-    /// Oldest value.
-    First,
-    /// Newest value.
-    Last,
-    /// Standard deviation of the population.
-    StdP,
-    /// Standard deviation of the sample.
-    StdS,
-    /// Variance of the population.
-    VarP,
-    /// Variance of the sample.
-    VarS,
-    /// Average weighted by time, the signal being linear between samples.
-    Twa,
-    /// Number of NaN.
-    CountNan,
-    /// Number of values and NaN.
-    CountAll,
-}
-
-/// Most aggregators of one query.
-pub const MAX_AGGREGATORS: usize = 15;
-
-impl Aggregator {
-    /// Every aggregator.
-    pub const ALL: [Self; 15] = [
-        Self::Avg,
-        Self::Sum,
-        Self::Min,
-        Self::Max,
-        Self::Range,
-        Self::Count,
-        Self::First,
-        Self::Last,
-        Self::StdP,
-        Self::StdS,
-        Self::VarP,
-        Self::VarS,
-        Self::Twa,
-        Self::CountNan,
-        Self::CountAll,
-    ];
-
-    /// Its name in lower case.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Avg => "avg",
-            Self::Sum => "sum",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::Range => "range",
-            Self::Count => "count",
-            Self::First => "first",
-            Self::Last => "last",
-            Self::StdP => "std.p",
-            Self::StdS => "std.s",
-            Self::VarP => "var.p",
-            Self::VarS => "var.s",
-            Self::Twa => "twa",
-            Self::CountNan => "countnan",
-            Self::CountAll => "countall",
-        }
-    }
-
-    /// Finds an aggregator by its name, in any case.
-    pub fn by_name(name: &[u8]) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|one| name.eq_ignore_ascii_case(one.name().as_bytes()))
-    }
-
-    /// Whether a bucket that holds nothing but NaN has a result.
-    pub const fn counts_nan(self) -> bool {
-        matches!(self, Self::CountNan | Self::CountAll)
-    }
-
-    /// Whether it can put together values of one time: those that depend on an order of time cannot.
-    pub const fn is_reducer(self) -> bool {
-        !matches!(self, Self::First | Self::Last | Self::Twa)
-    }
-
-    const fn needs(self) -> Needs {
-        let mut needs = Needs::NONE;
-        match self {
-            Self::Avg | Self::Sum => needs.sum = true,
-            Self::Min | Self::Max | Self::Range => needs.extremes = true,
-            Self::StdP | Self::StdS | Self::VarP | Self::VarS => needs.moments = true,
-            Self::Twa => needs.area = true,
-            Self::First => needs.first = true,
-            Self::Count | Self::Last | Self::CountNan | Self::CountAll => {}
-        }
-        needs
-    }
-}
-
-/// What must be computed; the counts and the samples at both ends cost next to nothing and are
-/// always there, but for the first value of a whole block, which its descriptor does not have.
-#[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "a set of five")]
-pub struct Needs {
-    /// The first value; where it is not needed, NaN may stand for it.
-    pub first: bool,
-    sum: bool,
-    extremes: bool,
-    moments: bool,
-    area: bool,
-}
-
-impl Needs {
-    const NONE: Self = Self {
-        first: false,
-        sum: false,
-        extremes: false,
-        moments: false,
-        area: false,
-    };
-
-    /// Whether a block's descriptor tells all of it.
-    pub fn are_told_by(self, block: &Block) -> bool {
-        !(self.moments || self.area || block.has_nan())
-    }
-
-    /// What any of `aggregators` needs.
-    pub fn of(aggregators: &[Aggregator]) -> Self {
-        aggregators
-            .iter()
-            .map(|one| one.needs())
-            .fold(Self::NONE, |a, b| Self {
-                first: a.first || b.first,
-                sum: a.sum || b.sum,
-                extremes: a.extremes || b.extremes,
-                moments: a.moments || b.moments,
-                area: a.area || b.area,
-            })
-    }
-}
+const MS_A_SECOND: f64 = 1000.0;
 
 /// What is known of the samples of one bucket.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Partial {
     /// Number of samples that are not NaN.
     count: u64,
@@ -186,11 +43,13 @@ pub struct Partial {
     moments: Moments,
     /// Area under the signal from the first to the last of `ends`, in value x milliseconds.
     area: Sum,
+    /// Where they are needed and there is a number. A partial is moved a lot, so they are elsewhere.
+    details: Option<Box<Details>>,
 }
 
 impl Partial {
     /// Folds samples in order of time.
-    pub fn of(needs: Needs, times: &[i64], values: &[f64]) -> Self {
+    pub fn of(needs: &Needs, times: &[i64], values: &[f64]) -> Self {
         let nan_count = values.iter().filter(|value| value.is_nan()).count();
         if nan_count == 0 {
             return Self::of_numbers(needs, times, values);
@@ -207,7 +66,7 @@ impl Partial {
         }
     }
 
-    fn of_numbers(needs: Needs, times: &[i64], values: &[f64]) -> Self {
+    fn of_numbers(needs: &Needs, times: &[i64], values: &[f64]) -> Self {
         let ([first_ms, ..], [first, ..]) = (times, values) else {
             return Self::default();
         };
@@ -232,11 +91,14 @@ impl Partial {
         if needs.area {
             partial.area = area(times, values);
         }
+        if needs.needs_details() {
+            partial.details = Some(Box::new(Details::of(needs, times, values)));
+        }
         partial
     }
 
     /// What a block's descriptor tells: all that is needed where [`Needs::are_told_by`] says so.
-    pub fn of_block(needs: Needs, block: &Block) -> Option<Self> {
+    pub fn of_block(needs: &Needs, block: &Block) -> Option<Self> {
         let first = if needs.first {
             block.first()?
         } else {
@@ -266,14 +128,14 @@ impl Partial {
 
     /// These samples and then `later` ones.
     #[must_use]
-    pub fn followed_by(mut self, needs: Needs, later: Self) -> Self {
-        self.append(needs, &later);
+    pub fn followed_by(mut self, needs: &Needs, later: Self) -> Self {
+        self.append(needs, later);
         self
     }
 
     /// Takes in what is known of later samples.
     #[inline]
-    pub fn append(&mut self, needs: Needs, later: &Self) {
+    pub fn append(&mut self, needs: &Needs, later: Self) {
         self.nan_count += later.nan_count;
         let Some((later_first, later_last)) = later.ends else {
             return;
@@ -281,7 +143,7 @@ impl Partial {
         let Some((first, last)) = self.ends else {
             *self = Self {
                 nan_count: self.nan_count,
-                ..*later
+                ..later
             };
             return;
         };
@@ -299,6 +161,17 @@ impl Partial {
             );
             self.area += later.area;
         }
+        if let (Some(details), Some(later)) = (&mut self.details, later.details) {
+            details.append(needs, (last, later_first), *later);
+        }
+    }
+
+    /// Makes ready for [`Partial::result`], when no more samples come.
+    #[inline]
+    pub fn settle(&mut self) {
+        if let Some(details) = &mut self.details {
+            details.values.settle();
+        }
     }
 
     /// Oldest and newest sample that is not NaN.
@@ -306,9 +179,10 @@ impl Partial {
         self.ends
     }
 
-    /// The result of one aggregator. `edges` is what lies around the bucket, for `twa`.
+    /// The result of one aggregator, which is among those of `needs`. `edges` is what lies around
+    /// the bucket, for `twa` and `timein`.
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-    pub fn result(&self, aggregator: Aggregator, edges: &Edges) -> f64 {
+    pub fn result(&self, needs: &Needs, aggregator: Aggregator, edges: &Edges) -> f64 {
         let Some((first, last)) = self.ends else {
             return self.result_of_nothing(aggregator, edges);
         };
@@ -328,6 +202,44 @@ impl Partial {
             Aggregator::Twa => edges.average(self.area, first, last),
             Aggregator::CountNan => self.nan_count as f64,
             Aggregator::CountAll => (self.count + self.nan_count) as f64,
+            Aggregator::Delta => last.value - first.value,
+            Aggregator::Integral => self.area.total() / MS_A_SECOND,
+            _ => match &self.details {
+                None => f64::NAN,
+                Some(details) => self.detail(needs, details, aggregator, edges, (first, last)),
+            },
+        }
+    }
+
+    /// The result of an aggregator that needs details.
+    #[expect(clippy::cast_precision_loss, reason = "2^53 ms are 285,000 years")]
+    fn detail(
+        &self,
+        needs: &Needs,
+        details: &Details,
+        aggregator: Aggregator,
+        edges: &Edges,
+        (first, last): (Sample, Sample),
+    ) -> f64 {
+        match aggregator {
+            Aggregator::Median => details.values.quantile(0.5, self.extremes),
+            Aggregator::Percentile(percent) => {
+                details.values.quantile(percent / 100.0, self.extremes)
+            }
+            Aggregator::Distinct => details.values.distinct(),
+            Aggregator::Mode => details.values.mode(),
+            Aggregator::Increase => details.increase.total(),
+            Aggregator::Rate => {
+                let span_ms = last.time_ms - first.time_ms;
+                details.increase.mean(span_ms as f64 / MS_A_SECOND)
+            }
+            Aggregator::TimeIn(value) => {
+                let at = needs.held.iter().position(|held| *held == value);
+                let within_ms = at.and_then(|at| details.held_ms.get(at));
+                let within_ms = within_ms.copied().unwrap_or_default();
+                (within_ms + edges.held_ms(value, first, last)) as f64
+            }
+            _ => f64::NAN,
         }
     }
 
@@ -335,7 +247,8 @@ impl Partial {
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     fn result_of_nothing(&self, aggregator: Aggregator, edges: &Edges) -> f64 {
         match aggregator {
-            Aggregator::Sum | Aggregator::Count => 0.0,
+            Aggregator::Sum | Aggregator::Count | Aggregator::Distinct => 0.0,
+            Aggregator::TimeIn(value) => edges.held_ms_of_nothing(value) as f64,
             Aggregator::CountNan | Aggregator::CountAll => self.nan_count as f64,
             Aggregator::Last => edges.before.map_or(f64::NAN, |sample| sample.value),
             Aggregator::Twa => edges.average_of_nothing(),

@@ -4,13 +4,13 @@ use std::ops::ControlFlow;
 
 use super::pass::Pass;
 use super::watch::{Halted, Watch, outcome};
-use super::{Buckets, Selection};
+use super::{Bucket, Buckets, Fill, Selection};
 use crate::engine::aggregate::{Aggregator, Needs};
 use crate::engine::series::block::Block;
 use crate::engine::series::{Order, Part};
 use crate::engine::{Error, Result, Series, TimeRange, Timestamp};
 
-/// Most buckets that `EMPTY` may span.
+/// Most buckets that `EMPTY` or `FILL` may span.
 pub const MAX_BUCKETS: u64 = 1 << 22;
 
 /// The time by which a bucket is reported.
@@ -36,22 +36,28 @@ pub struct Aggregation {
     pub stamp: Stamp,
     /// Whether buckets without samples between others are reported.
     pub empty: bool,
+    /// How buckets without a result between others are filled; not together with `empty`.
+    pub fill: Option<Fill>,
+}
+
+/// Whether so many buckets may be filled in for one answer.
+///
+/// # Errors
+/// `Limit` over [`MAX_BUCKETS`].
+pub fn check_filled(buckets: u64) -> Result<()> {
+    if buckets > MAX_BUCKETS {
+        return Err(Error::Limit {
+            what: "buckets with EMPTY or FILL",
+            max: MAX_BUCKETS,
+        });
+    }
+    Ok(())
 }
 
 impl Aggregation {
-    /// Whether the result is bounded, before any of it is given.
-    ///
-    /// # Errors
-    /// `Limit` where `EMPTY` would span more than [`MAX_BUCKETS`], and more than that are wanted.
-    pub fn check(&self, series: &Series, selection: &Selection, wanted: u64) -> Result<()> {
-        let range = selection.visible_range(series);
-        if self.empty && self.buckets.count_in(range).min(wanted) > MAX_BUCKETS {
-            return Err(Error::Limit {
-                what: "buckets with EMPTY",
-                max: MAX_BUCKETS,
-            });
-        }
-        Ok(())
+    /// Whether there may be results of buckets that no sample stands behind.
+    pub(super) const fn adds_buckets(&self) -> bool {
+        self.empty || self.fill.is_some()
     }
 
     /// Gives the buckets of a selection in its order, until told to stop: a time, and a result of
@@ -76,21 +82,20 @@ impl Aggregation {
 
     /// Whether the numbers around a bucket matter, be they outside the range.
     pub(super) fn looks_around(&self) -> bool {
-        self.empty || self.aggregators.contains(&Aggregator::Twa)
+        self.empty || self.aggregators.iter().any(|one| one.looks_around())
     }
 
-    /// The start of the bucket whose share a block's descriptor tells, and that block: it is
-    /// sealed, lies inside one bucket, and every sample of it counts. Cheap where the bucket is the
-    /// one that starts at `near_ms`, or the next.
+    /// The bucket whose share a block's descriptor tells, and that block: it is sealed, lies inside
+    /// one bucket, and every sample of it counts. Cheap where the bucket is `near`, or the next.
     #[inline]
     pub(super) fn summarised<'s>(
         &self,
-        needs: Needs,
+        needs: &Needs,
         selection: &Selection,
         part: Part<'s>,
         range: TimeRange,
-        near_ms: Timestamp,
-    ) -> Option<(Timestamp, &'s Block)> {
+        near: Bucket,
+    ) -> Option<(Bucket, &'s Block)> {
         let block = part.sealed()?;
         if !selection.filter.is_none()
             || !range.covers(block.first_ms(), block.last_ms())
@@ -98,23 +103,24 @@ impl Aggregation {
         {
             return None;
         }
-        let start_ms = self.buckets.start_near(near_ms, block.first_ms());
-        (block.last_ms() < self.buckets.end_of(start_ms)).then_some((start_ms, block))
+        let bucket = self.buckets.of_near(near, block.first_ms());
+        (block.last_ms() < bucket.end_ms).then_some((bucket, block))
     }
 
-    pub(super) fn stamp_ms(&self, start_ms: Timestamp) -> Timestamp {
+    pub(super) fn stamp_ms(&self, bucket: Bucket) -> Timestamp {
         let stamp_ms = match self.stamp {
-            Stamp::Start => start_ms,
-            Stamp::Middle => self.buckets.middle_of(start_ms),
-            Stamp::End => self.buckets.end_of(start_ms),
+            Stamp::Start => bucket.start_ms,
+            Stamp::Middle => bucket.middle_ms(),
+            Stamp::End => bucket.end_ms,
         };
         stamp_ms.max(0)
     }
 
-    pub(super) fn next_start(&self, order: Order, start_ms: Timestamp) -> Timestamp {
+    /// The next bucket in an order; at the end of time it may be the same.
+    pub(super) fn next(&self, order: Order, bucket: Bucket) -> Bucket {
         match order {
-            Order::Ascending => self.buckets.end_of(start_ms),
-            Order::Descending => self.buckets.before(start_ms),
+            Order::Ascending => self.buckets.after(bucket),
+            Order::Descending => self.buckets.before(bucket),
         }
     }
 }

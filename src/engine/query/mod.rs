@@ -6,27 +6,35 @@
 
 mod aggregation;
 mod bucket;
+mod calendar;
+mod fill;
 mod filter;
 mod join;
 mod pass;
 mod range;
 mod reduce;
 mod rows;
+mod span;
 mod watch;
+mod zone;
 
 use std::ops::ControlFlow;
 
 use super::codec::Columns;
 use super::series::{Order, Part};
 use super::{Sample, Series, TimeRange, Timestamp};
-pub use aggregation::{Aggregation, MAX_BUCKETS, Stamp};
-pub use bucket::Buckets;
+pub use aggregation::{Aggregation, MAX_BUCKETS, Stamp, check_filled};
+pub use bucket::{Bucket, Buckets, Width};
+pub use calendar::Calendar;
+pub use fill::{Fill, Filling};
 pub use filter::Filter;
 pub use join::Join;
 pub use range::{Cost, RangeQuery};
 pub use reduce::{reduce, summary};
 pub use rows::{Piece, Rows};
+pub use span::Span;
 pub use watch::{Halted, Unwatched, Watch};
+pub use zone::Zone;
 
 /// Which samples of a series, and in which order.
 #[derive(Clone, Debug)]

@@ -15,8 +15,9 @@
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
+use super::fill::Filler;
 use super::watch::{End, Watch};
-use super::{Aggregation, Selection};
+use super::{Aggregation, Bucket, Selection};
 use crate::engine::aggregate::{Edges, Needs, Partial};
 use crate::engine::codec::Columns;
 use crate::engine::series::Order;
@@ -36,7 +37,7 @@ pub(super) struct Pass<'a, W, G> {
     /// Whether the numbers around a bucket matter.
     looks_around: bool,
     /// The bucket being folded.
-    bucket: Option<(Timestamp, Partial)>,
+    bucket: Option<(Bucket, Partial)>,
     /// The nearest number on the side we come from.
     behind: Option<Sample>,
     /// What was found when the nearest number on the other side was looked up.
@@ -46,6 +47,7 @@ pub(super) struct Pass<'a, W, G> {
     )]
     looked_up: Option<Option<Sample>>,
     row: Vec<f64>,
+    filler: Option<Filler<'a>>,
     give: G,
 }
 
@@ -73,6 +75,7 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
             behind: None,
             looked_up: None,
             row: Vec::with_capacity(aggregators.len()),
+            filler: Filler::of(aggregation, selection.order),
             give,
         }
     }
@@ -87,12 +90,12 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
         }
         let mut columns = Columns::default();
         for part in self.series.parts(range, order) {
-            let near_ms = self.near_ms();
-            let told =
-                self.aggregation
-                    .summarised(self.needs, self.selection, part, range, near_ms);
-            if let Some((start_ms, block)) = told
-                && self.take_block(start_ms, block)?
+            let near = self.near();
+            let told = self
+                .aggregation
+                .summarised(&self.needs, self.selection, part, range, near);
+            if let Some((bucket, block)) = told
+                && self.take_block(bucket, block)?
             {
                 continue;
             }
@@ -103,20 +106,20 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
         self.finish()
     }
 
-    /// The start of a bucket, most likely one near the next.
+    /// A bucket, most likely one near the next.
     #[inline]
-    fn near_ms(&self) -> Timestamp {
+    fn near(&self) -> Bucket {
         match &self.bucket {
-            Some((start_ms, _)) => *start_ms,
-            None => self.aggregation.buckets.start_of(0),
+            Some((bucket, _)) => *bucket,
+            None => self.aggregation.buckets.of(self.selection.range.from),
         }
     }
 
     /// Takes a block into its bucket by its descriptor. Returns whether that was possible.
     #[inline]
-    fn take_block(&mut self, start_ms: Timestamp, block: &Block) -> Step<bool> {
-        if let Some((open_ms, partial)) = &mut self.bucket
-            && *open_ms == start_ms
+    fn take_block(&mut self, bucket: Bucket, block: &Block) -> Step<bool> {
+        if let Some((open, partial)) = &mut self.bucket
+            && open.start_ms == bucket.start_ms
             && self.selection.order == Order::Ascending
             && partial.ends().is_some()
         {
@@ -124,33 +127,32 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
             self.looked_up = None;
             return Ok(true);
         }
-        match Partial::of_block(self.needs, block) {
+        match Partial::of_block(&self.needs, block) {
             None => Ok(false),
-            Some(partial) => self.take(start_ms, &partial).map(|()| true),
+            Some(partial) => self.take(bucket, partial).map(|()| true),
         }
     }
 
     /// Cuts a block into runs.
     fn fold(&mut self, times: &[i64], values: &[f64]) -> Step {
         let (mut times, mut values) = (times, values);
-        let mut near_ms = self.near_ms();
+        let mut near = self.near();
         while let ([first_ms, ..], [.., last_ms]) = (times, times) {
-            let buckets = self.aggregation.buckets;
+            let buckets = &self.aggregation.buckets;
             match self.selection.order {
                 Order::Ascending => {
-                    let start_ms = buckets.start_near(near_ms, *first_ms);
-                    near_ms = start_ms;
+                    near = buckets.of_near(near, *first_ms);
                     // At least one: the bucket at the end of time has no first time behind it.
-                    let len = run_len(times, buckets.end_of(start_ms)).max(1);
-                    let run = Partial::of(self.needs, &times[..len], &values[..len]);
-                    self.take(start_ms, &run)?;
+                    let len = run_len(times, near.end_ms).max(1);
+                    let run = Partial::of(&self.needs, &times[..len], &values[..len]);
+                    self.take(near, run)?;
                     (times, values) = (&times[len..], &values[len..]);
                 }
                 Order::Descending => {
-                    let start_ms = buckets.start_of(*last_ms);
-                    let at = times.partition_point(|&time_ms| time_ms < start_ms);
-                    let run = Partial::of(self.needs, &times[at..], &values[at..]);
-                    self.take(start_ms, &run)?;
+                    near = buckets.of_near(near, *last_ms);
+                    let at = times.partition_point(|&time_ms| time_ms < near.start_ms);
+                    let run = Partial::of(&self.needs, &times[at..], &values[at..]);
+                    self.take(near, run)?;
                     (times, values) = (&times[..at], &values[..at]);
                 }
             }
@@ -160,29 +162,32 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
 
     /// Takes a run into its bucket; finishes the bucket before, if it is another.
     #[inline]
-    fn take(&mut self, start_ms: Timestamp, run: &Partial) -> Step {
+    fn take(&mut self, bucket: Bucket, run: Partial) -> Step {
         let order = self.selection.order;
-        if let Some((open_ms, partial)) = &mut self.bucket
-            && *open_ms == start_ms
+        if let Some((open, partial)) = &mut self.bucket
+            && open.start_ms == bucket.start_ms
         {
-            match order {
-                Order::Ascending => partial.append(self.needs, run),
-                Order::Descending => *partial = run.followed_by(self.needs, *partial),
-            }
             if run.ends().is_some() {
                 // We have come to what was looked up, or past it.
                 self.looked_up = None;
             }
+            match order {
+                Order::Ascending => partial.append(&self.needs, run),
+                Order::Descending => {
+                    let later = std::mem::replace(partial, run);
+                    partial.append(&self.needs, later);
+                }
+            }
             return Ok(());
         }
         let ahead = if self.looks_around {
-            self.ahead_of(start_ms, run)?
+            self.ahead_of(bucket, &run)?
         } else {
             None
         };
-        let gap_from_ms = self.finish_bucket(ahead)?;
-        self.fill(gap_from_ms, start_ms, ahead)?;
-        self.bucket = Some((start_ms, *run));
+        let gap_from = self.finish_bucket(ahead)?;
+        self.fill(gap_from, bucket, ahead)?;
+        self.bucket = Some((bucket, run));
         Ok(())
     }
 
@@ -197,18 +202,18 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
         } else {
             None
         };
-        let gap_from_ms = self.finish_bucket(ahead)?;
+        let gap_from = self.finish_bucket(ahead)?;
         let end_ms = match self.selection.order {
             Order::Ascending => range.to,
             Order::Descending => range.from,
         };
-        let beyond_ms = self.aggregation.buckets.start_of(end_ms);
-        let beyond_ms = self.aggregation.next_start(self.selection.order, beyond_ms);
-        self.fill(gap_from_ms, beyond_ms, ahead)
+        let last = self.aggregation.buckets.of(end_ms);
+        let beyond = self.aggregation.next(self.selection.order, last);
+        self.fill(gap_from, beyond, ahead)
     }
 
     /// The nearest number at or beyond the bucket of a run that was just seen.
-    fn ahead_of(&mut self, start_ms: Timestamp, run: &Partial) -> Step<Option<Sample>> {
+    fn ahead_of(&mut self, bucket: Bucket, run: &Partial) -> Step<Option<Sample>> {
         if let Some((first, last)) = run.ends() {
             self.looked_up = None;
             return Ok(Some(match self.selection.order {
@@ -218,7 +223,7 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
         }
         // Nothing but NaN. Looked up once for a whole stretch of such buckets.
         if self.looked_up.is_none() {
-            let (window, order) = (self.window(start_ms), self.selection.order);
+            let (window, order) = (self.window(bucket), self.selection.order);
             let found = match order {
                 Order::Ascending => self.neighbour(window.from - 1, order)?,
                 Order::Descending => self.neighbour(window.to.saturating_add(1), order)?,
@@ -235,15 +240,16 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
     }
 
     /// Gives the bucket being folded; returns where the gap after it begins.
-    fn finish_bucket(&mut self, ahead: Option<Sample>) -> Step<Timestamp> {
+    fn finish_bucket(&mut self, ahead: Option<Sample>) -> Step<Bucket> {
         let order = self.selection.order;
-        let Some((start_ms, partial)) = self.bucket.take() else {
+        let Some((bucket, mut partial)) = self.bucket.take() else {
             let from_ms = match order {
                 Order::Ascending => self.selection.range.from,
                 Order::Descending => self.selection.range.to.min(self.series.visible().to),
             };
-            return Ok(self.aggregation.buckets.start_of(from_ms));
+            return Ok(self.aggregation.buckets.of(from_ms));
         };
+        partial.settle();
         let only_nan = partial.ends().is_none();
         let counts_nan = self
             .aggregation
@@ -252,7 +258,7 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
             .any(|one| one.counts_nan());
         let filled = self.aggregation.empty && self.behind.is_some() && ahead.is_some();
         if !only_nan || counts_nan || filled {
-            self.give_row(start_ms, &partial, ahead)?;
+            self.give_row(bucket, &partial, ahead)?;
         }
         if let Some((first, last)) = partial.ends() {
             self.behind = Some(if order == Order::Ascending {
@@ -261,11 +267,11 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
                 first
             });
         }
-        Ok(self.aggregation.next_start(order, start_ms))
+        Ok(self.aggregation.next(order, bucket))
     }
 
-    /// Gives the empty buckets from one start on up to another, exclusive.
-    fn fill(&mut self, from_ms: Timestamp, to_ms: Timestamp, ahead: Option<Sample>) -> Step {
+    /// Gives the empty buckets from one on up to another, exclusive.
+    fn fill(&mut self, from: Bucket, to: Bucket, ahead: Option<Sample>) -> Step {
         if !self.aggregation.empty || self.behind.is_none() || ahead.is_none() {
             return Ok(());
         }
@@ -273,28 +279,28 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
             Order::Ascending => Ordering::Less,
             Order::Descending => Ordering::Greater,
         };
-        let mut start_ms = from_ms;
-        while start_ms.cmp(&to_ms) == before_end {
-            self.give_row(start_ms, &Partial::default(), ahead)?;
-            let next_ms = self.aggregation.next_start(self.selection.order, start_ms);
-            if next_ms == start_ms {
+        let mut bucket = from;
+        while bucket.start_ms.cmp(&to.start_ms) == before_end {
+            self.give_row(bucket, &Partial::default(), ahead)?;
+            let next = self.aggregation.next(self.selection.order, bucket);
+            if next.start_ms == bucket.start_ms {
                 break;
             }
-            start_ms = next_ms;
+            bucket = next;
         }
         Ok(())
     }
 
     /// The times of a bucket that are asked for.
-    fn window(&self, start_ms: Timestamp) -> TimeRange {
-        let (range, end_ms) = (
-            self.selection.range,
-            self.aggregation.buckets.end_of(start_ms),
-        );
-        TimeRange::new(start_ms.max(range.from), range.to.min(end_ms - 1))
+    fn window(&self, bucket: Bucket) -> TimeRange {
+        let range = self.selection.range;
+        TimeRange::new(
+            bucket.start_ms.max(range.from),
+            range.to.min(bucket.end_ms - 1),
+        )
     }
 
-    fn give_row(&mut self, start_ms: Timestamp, partial: &Partial, ahead: Option<Sample>) -> Step {
+    fn give_row(&mut self, bucket: Bucket, partial: &Partial, ahead: Option<Sample>) -> Step {
         // A bucket of NaN alone, there because they are counted, is not filled in without EMPTY.
         let filled = self.aggregation.empty && self.behind.is_some() && ahead.is_some();
         let (before, after) = match self.selection.order {
@@ -302,7 +308,7 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
             Order::Ascending => (self.behind, ahead),
             Order::Descending => (ahead, self.behind),
         };
-        let window = self.window(start_ms);
+        let window = self.window(bucket);
         let edges = Edges {
             start_ms: window.from,
             end_ms: window.to.saturating_add(1),
@@ -314,12 +320,16 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
             self.aggregation
                 .aggregators
                 .iter()
-                .map(|&one| partial.result(one, &edges)),
+                .map(|&one| partial.result(&self.needs, one, &edges)),
         );
-        match (self.give)(self.aggregation.stamp_ms(start_ms), &self.row) {
+        let mut give = |time_ms, row: &[f64]| match (self.give)(time_ms, row) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(End::Enough),
+        };
+        if let Some(filler) = &mut self.filler {
+            filler.fill_up_to(bucket, &self.row, &mut give)?;
         }
+        give(self.aggregation.stamp_ms(bucket), &self.row)
     }
 }
 

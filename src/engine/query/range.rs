@@ -2,6 +2,7 @@
 
 use std::ops::AddAssign;
 
+use super::aggregation::check_filled;
 use super::{Aggregation, Halted, Rows, Selection, Watch};
 use crate::engine::aggregate::Needs;
 use crate::engine::series::block::SPLIT_SAMPLES;
@@ -49,19 +50,16 @@ impl RangeQuery {
     /// Whether the answer is bounded, before any of it is made.
     ///
     /// # Errors
-    /// `Limit`: see [`Aggregation::check`].
+    /// `Limit`: see [`check_filled`].
     pub fn check(&self, series: &Series) -> Result<()> {
-        match &self.aggregation {
-            None => Ok(()),
-            Some(aggregation) => aggregation.check(series, &self.selection, self.limit),
-        }
+        check_filled(self.filled_buckets(series))
     }
 
     /// How many rows there may be that no sample stands behind, at most.
     pub fn filled_buckets(&self, series: &Series) -> u64 {
         let range = self.selection.visible_range(series);
         match &self.aggregation {
-            Some(aggregation) if aggregation.empty => {
+            Some(aggregation) if aggregation.adds_buckets() => {
                 aggregation.buckets.count_in(range).min(self.limit)
             }
             _ => 0,
@@ -75,17 +73,22 @@ impl RangeQuery {
         let aggregation = self.aggregation.as_ref();
         let aggregation = aggregation.map(|one| (one, Needs::of(&one.aggregators)));
         let mut cost = Cost::default();
-        let mut near_ms = aggregation.map_or(0, |(one, _)| one.buckets.start_of(0));
+        let mut near = aggregation
+            .as_ref()
+            .map(|(one, _)| one.buckets.of(range.from));
         for part in series.parts(range, self.selection.order) {
             if cost.total() > enough || self.has_all_after(cost.samples) {
                 break;
             }
             cost.blocks += 1;
-            let told = aggregation.and_then(|(aggregation, needs)| {
-                aggregation.summarised(needs, &self.selection, part, range, near_ms)
-            });
-            if let Some((start_ms, _)) = told {
-                near_ms = start_ms;
+            let told = aggregation
+                .as_ref()
+                .zip(near)
+                .and_then(|((one, needs), near)| {
+                    one.summarised(needs, &self.selection, part, range, near)
+                });
+            if let Some((bucket, _)) = told {
+                near = Some(bucket);
             } else if self.selection.filter.may_match(part) {
                 cost.samples += part.sample_count() as u64;
             }
@@ -124,9 +127,14 @@ impl RangeQuery {
 
     /// Queries over about equal numbers of blocks whose rows, put behind each other, are the rows
     /// of this one. No bucket is cut in two, so not a bit of a result differs. At most `count`,
-    /// and one where the number of rows is limited: then it matters where the others end.
+    /// and one where the number of rows is limited or gaps are filled: then it matters where the
+    /// others end.
     pub fn split(&self, series: &Series, count: usize) -> Vec<Self> {
-        if count < 2 || self.limit != u64::MAX {
+        let fills = self
+            .aggregation
+            .as_ref()
+            .is_some_and(|one| one.fill.is_some());
+        if count < 2 || self.limit != u64::MAX || fills {
             return vec![self.clone()];
         }
         let range = self.selection.range;
@@ -156,7 +164,7 @@ impl RangeQuery {
             .filter_map(move |at| starts.get(at * starts.len() / count).copied())
             .map(|start_ms| match &self.aggregation {
                 None => start_ms,
-                Some(aggregation) => aggregation.buckets.start_of(start_ms),
+                Some(aggregation) => aggregation.buckets.of(start_ms).start_ms,
             })
     }
 

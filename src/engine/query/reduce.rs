@@ -24,7 +24,7 @@ pub fn reduce(series: Vec<Rows>, reducer: Aggregator, order: Order, limit: u64) 
     let all = merged(series, order);
     for same_time in all.chunk_by(|(one, _), (other, _)| one == other) {
         let (times, values): (Vec<i64>, Vec<f64>) = same_time.iter().copied().unzip();
-        let value = Partial::of(needs, &times, &values).result(reducer, &Edges::default());
+        let value = Partial::of(&needs, &times, &values).result(&needs, reducer, &Edges::default());
         if result.push(times[0], &[value]) == ControlFlow::Break(()) {
             break;
         }
@@ -53,9 +53,9 @@ pub fn summary(rows: &Rows, aggregator: Aggregator) -> f64 {
     let needs = Needs::of(&[aggregator]);
     let whole = rows.pieces().fold(Partial::default(), |whole, piece| {
         let (times, values) = Piece::columns(piece);
-        whole.followed_by(needs, Partial::of(needs, times, values))
+        whole.followed_by(&needs, Partial::of(&needs, times, values))
     });
-    whole.result(aggregator, &Edges::default())
+    whole.result(&needs, aggregator, &Edges::default())
 }
 
 #[cfg(test)]
