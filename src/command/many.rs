@@ -204,7 +204,7 @@ impl SeriesQuestion<'_> {
         if let Some(top) = &self.top {
             // NaN, which also is what no rows have, comes last; equal ones stay in order.
             let rank = |answer: &Answer| {
-                let value = summary(&answer.rows, top.by);
+                let value = summary(&answer.rows, top.by, self.query.selection.order);
                 if value.is_nan() {
                     f64::NEG_INFINITY
                 } else {
