@@ -298,6 +298,54 @@ fn a_key_that_has_expired_is_not_found() {
 }
 
 #[test]
+fn a_replica_does_not_find_what_its_master_has_not_removed_yet() {
+    let master = Server::start();
+    let replica = Server::start();
+    replica.replica_of(&master);
+    let mut client = master.connect(Protocol::Resp2);
+    client.expect("DEBUG SET-ACTIVE-EXPIRE 0", "+OK");
+    client.expect("IOT.ADD a 1 1 LABELS kind temp", "1");
+    client.expect("IOT.ADD b 1 1 LABELS kind temp", "1");
+    client.expect("PEXPIRE b 20", "1");
+    let expired_at = now_ms(&mut client) + 20;
+    client.expect("WAIT 1 30000", "1");
+    for protocol in Protocol::BOTH {
+        let mut other = replica.connect(protocol);
+        await_that("the key expires", || now_ms(&mut other) > expired_at);
+        assert_eq!(other.integer("DBSIZE"), 2);
+        for (line, found) in [
+            ("IOT.QUERYINDEX kind=temp", "[\"a\"]"),
+            ("IOT.MGET FILTER kind=temp", "_"),
+            ("IOT.MRANGE - + FILTER kind=temp", "_"),
+            (
+                "IOT.MRANGE - + FILTER kind=temp GROUPBY kind REDUCE countall",
+                "_",
+            ),
+            ("IOT.MDEL FILTER kind=temp", "-READONLY *"),
+            ("IOT.MALTER FILTER kind=temp SET RETENTION 1", "-READONLY *"),
+        ] {
+            other.expect(line, found);
+            let shown = render(&other.run(line));
+            assert!(
+                !shown.contains("\"b\"") && !shown.contains("#2"),
+                "{line}: {shown}"
+            );
+        }
+        assert_eq!(other.integer("DBSIZE"), 2, "a replica removes nothing");
+    }
+    // The master removes it when somebody looks, and the replica follows.
+    client.expect("IOT.QUERYINDEX kind=temp", "[\"a\"]");
+    let mut other = replica.connect(Protocol::Resp2);
+    check_both(
+        &mut client,
+        &mut other,
+        &mut Random::new(INDEX_SEED),
+        "expiry",
+    );
+    assert_eq!(other.integer("DBSIZE"), 1);
+}
+
+#[test]
 fn the_index_follows_keys_that_are_evicted() {
     let server = Server::start_with(&["--maxmemory-policy", "allkeys-random"]);
     let mut client = server.connect(Protocol::Resp2);
