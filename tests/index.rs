@@ -2,12 +2,15 @@
 //! searched from end to end.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+#[path = "support/filters.rs"]
+mod filters;
 #[path = "support/seeds.rs"]
 #[allow(dead_code, reason = "shared with tests that use all of it")]
 mod seeds;
 
 use std::collections::BTreeSet;
 
+use filters::{Filter, Pairs, Vocabulary, quoted};
 use proptest::prelude::*;
 use redis_iot::command::filter;
 use redis_iot::engine::Error;
@@ -21,131 +24,47 @@ const OPERATIONS_SEED: u64 = 0x10D5_0020;
 const MANY_SEED: u64 = 0x10D5_0021;
 
 /// The labels there are; a value is one of so many.
-const LABELS: [(&str, i64); 6] = [
-    ("site", 2),
-    ("floor", 5),
-    ("zone of a building, by a long name", 40),
-    ("serial", 100_000),
-    ("t", 12),
-    ("rare", 3),
+const LABELS: [(&[u8], i64); 6] = [
+    (b"site", 2),
+    (b"floor", 5),
+    (b"zone of a building, by a long name", 40),
+    (b"serial", 100_000),
+    (b"t", 12),
+    (b"rare", 3),
 ];
 
-type Pairs = Vec<(String, String)>;
-
-fn value(random: &mut Random, label: usize) -> String {
+fn value(random: &mut Random, label: usize) -> Vec<u8> {
     let number = random.within(0..LABELS[label].1);
-    match label {
+    let value = match label {
         // Numbers in several notations, and what is none.
         4 if number == 0 => "warm".to_owned(),
         4 if number % 3 == 0 => format!("{}.5e1", number - 6),
         4 => (number - 6).to_string(),
         2 => format!("a value beyond what lies inside {number}"),
         _ => format!("v{number}"),
-    }
+    };
+    value.into_bytes()
 }
 
+const VOCABULARY: Vocabulary = Vocabulary {
+    names: &[
+        LABELS[0].0,
+        LABELS[1].0,
+        LABELS[2].0,
+        LABELS[3].0,
+        LABELS[4].0,
+        LABELS[5].0,
+    ],
+    value,
+};
+
 fn pairs(random: &mut Random) -> Pairs {
-    let mut pairs = Pairs::new();
-    for (label, (name, _)) in LABELS.iter().enumerate() {
-        if random.chance(if label == 5 { 5 } else { 80 }) {
-            pairs.push(((*name).to_owned(), value(random, label)));
-        }
-    }
-    if random.chance(50) {
-        pairs.reverse();
-    }
-    pairs
+    VOCABULARY.pairs(random, |label| if label == 5 { 5 } else { 80 })
 }
 
 fn labels(pairs: &Pairs) -> Labels {
     let bytes = pairs.iter();
-    Labels::new(bytes.map(|(name, value)| (name.as_bytes(), value.as_bytes()))).unwrap()
-}
-
-/// What a series' value must be, as the model understands it.
-#[derive(Clone, Debug)]
-enum Form {
-    List(Vec<String>),
-    Present,
-    Prefix(String),
-    Ends(Vec<String>),
-    Number(&'static str, f64),
-}
-
-#[derive(Clone, Debug)]
-struct Condition {
-    label: &'static str,
-    form: Form,
-    negated: bool,
-}
-
-impl Condition {
-    fn random(random: &mut Random) -> Self {
-        let at = random.index(LABELS.len());
-        let text = value(random, at);
-        let form = match random.index(7) {
-            0..=1 => Form::List(vec![text]),
-            2 => {
-                let count = random.within(1..6);
-                Form::List((0..count).map(|_| value(random, at)).collect())
-            }
-            3 => Form::Present,
-            4 => Form::Prefix(text[..random.index(text.len() + 1)].to_owned()),
-            5 => Form::Ends(vec![text[text.len() - 1..].to_owned(), "1".to_owned()]),
-            _ => {
-                let number: f64 = random.within(-7..8).to_string().parse().unwrap();
-                Form::Number(["<", "<=", ">", ">="][random.index(4)], number)
-            }
-        };
-        Self {
-            label: LABELS[at].0,
-            negated: random.chance(40) && !matches!(form, Form::Number(..)),
-            form,
-        }
-    }
-
-    /// As a client writes it, so that it can stand in a group.
-    fn text(&self) -> String {
-        let not = if self.negated { "!" } else { "" };
-        let operand = match &self.form {
-            Form::List(values) if values.len() == 1 => format!("{not}=\"{}\"", values[0]),
-            Form::List(values) => format!("{not}=({})", values.join(",")),
-            Form::Present if self.negated => "=".to_owned(),
-            Form::Present => "!=".to_owned(),
-            Form::Prefix(start) => format!("{not}~{start}*"),
-            Form::Ends(ends) => format!("{not}~=\".*({})\"", ends.join("|")),
-            Form::Number(operator, number) => format!("{operator}{number}"),
-        };
-        format!("{}{operand}", self.label)
-    }
-
-    fn holds(&self, pairs: &Pairs) -> bool {
-        let mut pairs = pairs.iter();
-        let value = pairs.find(|(name, _)| name == self.label);
-        value.is_some_and(|(_, value)| self.form.holds(value)) != self.negated
-    }
-}
-
-impl Form {
-    fn holds(&self, value: &str) -> bool {
-        match self {
-            Self::List(values) => values.iter().any(|other| other == value),
-            Self::Present => true,
-            Self::Prefix(start) => value.starts_with(start),
-            Self::Ends(ends) => ends.iter().any(|end| value.ends_with(end)),
-            Self::Number(operator, bound) => {
-                let Ok(value) = value.parse::<f64>() else {
-                    return false;
-                };
-                match *operator {
-                    "<" => value < *bound,
-                    "<=" => value <= *bound,
-                    ">" => value > *bound,
-                    _ => value >= *bound,
-                }
-            }
-        }
-    }
+    Labels::new(bytes.map(|(name, value)| (&name[..], &value[..]))).unwrap()
 }
 
 /// An index and its model.
@@ -224,21 +143,12 @@ impl Pair {
     }
 
     fn query(&self, random: &mut Random) {
-        let groups: Vec<Vec<Condition>> = (0..random.within(1..4))
-            .map(|_| {
-                let alternatives = if random.chance(70) { 2 } else { 4 };
-                let count = random.within(1..alternatives);
-                (0..count).map(|_| Condition::random(random)).collect()
-            })
-            .collect();
-        let filters: Vec<String> = groups.iter().map(|group| text(group)).collect();
-        let arguments: Vec<&[u8]> = filters.iter().map(String::as_bytes).collect();
+        let filters = Filter::several(random, &VOCABULARY);
+        let texts: Vec<Vec<u8>> = filters.iter().map(Filter::text).collect();
+        let arguments: Vec<&[u8]> = texts.iter().map(|text| &text[..]).collect();
         let selector = filter::parse(&arguments).unwrap();
 
-        let holds = |pairs: &Pairs| {
-            let group = |group: &Vec<Condition>| group.iter().any(|one| one.holds(pairs));
-            groups.iter().all(group)
-        };
+        let holds = |pairs: &Pairs| Filter::all_hold(&filters, pairs);
         let matching = self.model.iter().filter(|(_, pairs)| holds(pairs));
         let matching: Vec<&(String, Pairs)> = matching.collect();
         let expected: BTreeSet<&[u8]> = matching.iter().map(|(key, _)| key.as_bytes()).collect();
@@ -257,12 +167,12 @@ impl Pair {
     /// Names and values of a selection.
     fn check_contents(&self, found: &IdSet, matching: &[&(String, Pairs)]) {
         let pairs = || matching.iter().flat_map(|(_, pairs)| pairs);
-        let names: BTreeSet<&[u8]> = pairs().map(|(name, _)| name.as_bytes()).collect();
+        let names: BTreeSet<&[u8]> = pairs().map(|(name, _)| &name[..]).collect();
         assert_eq!(self.index.names(Some(found)), Vec::from_iter(names));
         for (name, _) in LABELS {
             let values = pairs().filter(|(other, _)| other == name);
-            let values: BTreeSet<&[u8]> = values.map(|(_, value)| value.as_bytes()).collect();
-            let found = self.index.values_of(name.as_bytes(), Some(found));
+            let values: BTreeSet<&[u8]> = values.map(|(_, value)| &value[..]).collect();
+            let found = self.index.values_of(name, Some(found));
             assert_eq!(found, Vec::from_iter(values));
         }
     }
@@ -276,16 +186,6 @@ fn key(random: &mut Random) -> String {
         "a key longer than others:"
     };
     format!("{long}sensor:{number}")
-}
-
-fn text(group: &[Condition]) -> String {
-    let texts: Vec<String> = group.iter().map(Condition::text).collect();
-    let texts = texts.join(" OR ");
-    if group.len() == 1 {
-        texts
-    } else {
-        format!("({texts})")
-    }
 }
 
 fn check_limit(index: &Index, filters: &[&[u8]], series: u64) {
@@ -376,20 +276,6 @@ fn of_two_labels_with_one_name_the_first_counts() {
     assert!(index.relabel(b"k", &labels, &labels));
     assert!(index.remove(b"k", &labels));
     assert_eq!(index.check([]), Ok(()));
-}
-
-fn quoted(text: &[u8]) -> Vec<u8> {
-    let mut quoted = vec![b'"'];
-    for &byte in text {
-        match byte {
-            b'"' | b'\\' => quoted.extend([b'\\', byte]),
-            b'\n' => quoted.extend(b"\\n"),
-            128.. => quoted.extend(format!("\\x{byte:02x}").bytes()),
-            _ => quoted.push(byte),
-        }
-    }
-    quoted.push(b'"');
-    quoted
 }
 
 proptest! {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 #[path = "support/aggregation.rs"]
+#[allow(dead_code, reason = "shared with tests that use all of it")]
 mod aggregation;
 #[path = "support/naive.rs"]
 #[allow(dead_code, reason = "shared with tests that use all of it")]

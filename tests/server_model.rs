@@ -8,7 +8,7 @@ use redis::Value;
 use support::aggregation::{self, AGGREGATORS, Buckets, Filling, Query, Stamp};
 use support::client::{Client, Protocol};
 use support::naive::{Outcome, Policy, Series};
-use support::notation::{number, packed, render, same_number, words};
+use support::notation::{TOLERANCE, near, number, packed, render, words};
 use support::seeds::{MODEL_SEED, Random};
 use support::server::Server;
 
@@ -18,9 +18,6 @@ const STEPS: usize = 2_500;
 const STEPS_BETWEEN_CHECKS: usize = 25;
 /// The first time; larger than every bucket, so that none starts before zero.
 const START_MS: i64 = 1_000_000;
-/// Sums and squares are added up in another order by the server than by the model.
-const TOLERANCE: f64 = 1e-9;
-
 /// A series in the server and its model.
 struct Pair {
     client: Client,
@@ -405,45 +402,7 @@ fn line_of(query: &Query) -> String {
     } else {
         "IOT.RANGE"
     };
-    let mut line = vec![format!("{name} t {} {}", query.from, query.to)];
-    if let Some(times) = &query.times {
-        line.push(" FILTER_BY_TS".into());
-        for time in times {
-            line.push(format!(" {time}"));
-        }
-    }
-    if let Some((min, max)) = query.values {
-        line.push(format!(" FILTER_BY_VALUE {min} {max}"));
-    }
-    if let Some(count) = query.count {
-        line.push(format!(" COUNT {count}"));
-    }
-    if let Some(buckets) = &query.buckets {
-        let stamp = match buckets.stamp {
-            Stamp::Start => "-",
-            Stamp::Mid => "~",
-            Stamp::End => "+",
-        };
-        line.push(format!(
-            " ALIGN {} AGGREGATION {} {} BUCKETTIMESTAMP {stamp}",
-            buckets.align,
-            buckets.aggregators.join(","),
-            buckets.duration
-        ));
-        if buckets.empty {
-            line.push(" EMPTY".into());
-        }
-        if let Some((filling, max_gap)) = buckets.fill {
-            let with = match filling {
-                Filling::Prev => "PREV".into(),
-                Filling::Linear => "LINEAR".into(),
-                Filling::Next => "NEXT".into(),
-                Filling::Value(value) => format!("VALUE {value}"),
-            };
-            line.push(format!(" FILL {with} MAXGAP {max_gap}ms"));
-        }
-    }
-    line.concat()
+    format!("{name} t {}", aggregation::text(query))
 }
 
 /// The rows of a reply, which is a list of them (`depth` 1) or at most one (`depth` 0).
@@ -490,11 +449,6 @@ fn same_rows(want: &[(i64, Vec<f64>)], have: &[(i64, Vec<f64>)], tolerance: f64)
                     .zip(&have.1)
                     .all(|(a, b)| near(*a, *b, tolerance))
         })
-}
-
-fn near(a: f64, b: f64, tolerance: f64) -> bool {
-    // The readings reach 1000, their squares a million.
-    same_number(a, b) || (tolerance > 0.0 && (a - b).abs() <= tolerance * a.abs().max(1_000.0))
 }
 
 /// Added, updated or ignored, rejected.

@@ -89,8 +89,8 @@ pub struct IndexReport {
 
 /// A series open for writing.
 pub trait Writer: DerefMut<Target = Series> {
-    /// Says that something was written that is sent on: the time until which a series with an
-    /// `IDLE_TTL` stays begins anew.
+    /// Says that something was written that is sent on: clients that watch the key are told, and the
+    /// time until which a series with an `IDLE_TTL` stays begins anew.
     fn written(&mut self);
     /// Says that the series has lost its `IDLE_TTL` and stays.
     fn stays(&mut self);
@@ -104,7 +104,7 @@ pub trait Host {
     type Read<'h>: Deref<Target = Series>
     where
         Self: 'h;
-    /// A series open for writing; closed, and reported as changed, on drop.
+    /// A series open for writing; closed, and reported as changed if it was, on drop.
     type Write<'h>: Writer
     where
         Self: 'h;

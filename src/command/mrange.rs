@@ -105,7 +105,11 @@ fn one_aggregator(args: &mut Args<'_>, conflict: &'static str) -> Result<Aggrega
 fn grouping(args: &mut Args<'_>) -> Result<Grouping> {
     let mut labels: Vec<Box<[u8]>> = Vec::new();
     while !args.keyword("REDUCE") {
-        labels.push(args.take("REDUCE")?.into());
+        let label = args.take("REDUCE")?;
+        if labels.iter().any(|other| **other == *label) {
+            return Err(Error::Invalid("label given twice", Token::from(label)));
+        }
+        labels.push(label.into());
     }
     if labels.is_empty() {
         return Err(Error::MissingValue("GROUPBY"));

@@ -191,9 +191,9 @@ pub(super) struct ReadSeries<'c> {
     _key: OpenKey<'c>,
 }
 
-/// A series open for writing. If it was borrowed mutably, clients that watch or cache the key are
+/// A series open for writing. If something was written, clients that watch or cache the key are
 /// told when it is closed. The server's own way would tell them of every key opened for writing,
-/// also where nothing was found.
+/// also where nothing was found or changed.
 pub(super) struct WriteSeries<'c> {
     series: RefMut<'c, Series>,
     changed: bool,
@@ -253,7 +253,6 @@ impl Deref for WriteSeries<'_> {
 impl DerefMut for WriteSeries<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut Series {
-        self.changed = true;
         &mut self.series
     }
 }
@@ -261,6 +260,7 @@ impl DerefMut for WriteSeries<'_> {
 impl Writer for WriteSeries<'_> {
     #[inline]
     fn written(&mut self) {
+        self.changed = true;
         let idle_ttl_ms = self.series.options().idle_ttl_ms;
         if idle_ttl_ms != 0 {
             self.key.set_expiry(idle_ttl_ms);

@@ -110,6 +110,49 @@ pub(crate) struct Query {
     pub(crate) reverse: bool,
 }
 
+/// The query as a client writes it, from the range on.
+pub(crate) fn text(query: &Query) -> String {
+    let mut line = vec![format!("{} {}", query.from, query.to)];
+    if let Some(times) = &query.times {
+        line.push(" FILTER_BY_TS".into());
+        for time in times {
+            line.push(format!(" {time}"));
+        }
+    }
+    if let Some((min, max)) = query.values {
+        line.push(format!(" FILTER_BY_VALUE {min} {max}"));
+    }
+    if let Some(count) = query.count {
+        line.push(format!(" COUNT {count}"));
+    }
+    if let Some(buckets) = &query.buckets {
+        let stamp = match buckets.stamp {
+            Stamp::Start => "-",
+            Stamp::Mid => "~",
+            Stamp::End => "+",
+        };
+        line.push(format!(
+            " ALIGN {} AGGREGATION {} {} BUCKETTIMESTAMP {stamp}",
+            buckets.align,
+            buckets.aggregators.join(","),
+            buckets.duration
+        ));
+        if buckets.empty {
+            line.push(" EMPTY".into());
+        }
+        if let Some((filling, max_gap)) = buckets.fill {
+            let with = match filling {
+                Filling::Prev => "PREV".into(),
+                Filling::Linear => "LINEAR".into(),
+                Filling::Next => "NEXT".into(),
+                Filling::Value(value) => format!("VALUE {value}"),
+            };
+            line.push(format!(" FILL {with} MAXGAP {max_gap}ms"));
+        }
+    }
+    line.concat()
+}
+
 /// The rows of the reply: a time and a value for each column.
 pub(crate) fn rows(samples: &[Sample], query: &Query) -> Vec<(i64, Vec<f64>)> {
     if query.from > query.to {
@@ -241,6 +284,18 @@ fn row(
         name => fold(name, &values),
     };
     shown.then(|| buckets.aggregators.iter().map(column).collect())
+}
+
+/// One number for values of several rows, in order of time: without any number there is no sum.
+pub(crate) fn reduced(name: &str, values: &[f64]) -> f64 {
+    let numbers = values.iter().copied().filter(|value| !value.is_nan());
+    let numbers: Vec<f64> = numbers.collect();
+    match name {
+        "countall" => number(values.len()),
+        "countnan" => number(values.len() - numbers.len()),
+        "sum" if numbers.is_empty() => f64::NAN,
+        name => fold(name, &numbers),
+    }
 }
 
 /// An aggregate of the values of a bucket in the order of time.

@@ -9,6 +9,8 @@
 pub(crate) mod aggregation;
 pub(crate) mod client;
 pub(crate) mod crc64;
+pub(crate) mod filters;
+pub(crate) mod many;
 pub(crate) mod naive;
 pub(crate) mod notation;
 pub(crate) mod queries;

@@ -115,6 +115,15 @@ pub(crate) fn same_number(a: f64, b: f64) -> bool {
     a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
 }
 
+/// Sums and squares are added up in another order by the server than by the model.
+pub(crate) const TOLERANCE: f64 = 1e-9;
+
+/// Whether two numbers are the same but for what rounding may do to readings.
+pub(crate) fn near(a: f64, b: f64, tolerance: f64) -> bool {
+    // The readings reach 1000, their squares a million.
+    same_number(a, b) || (tolerance > 0.0 && (a - b).abs() <= tolerance * a.abs().max(1_000.0))
+}
+
 /// The text of an error as it went over the wire.
 pub(crate) fn error_text(reply: &Value) -> String {
     let Value::ServerError(error) = reply else {

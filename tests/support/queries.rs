@@ -34,9 +34,13 @@ const SLOW_KEY: &str = "slow";
 /// NaN has no average.
 pub(crate) const SLOW: &str = "IOT.RANGE slow - + AGGREGATION twa 1";
 
+/// The same over all series with a label, of which there is one.
+pub(crate) const SLOW_MANY: &str = "IOT.MRANGE - + AGGREGATION twa 1 FILTER kind=slow";
+
 /// Makes the series of [`SLOW`]: a number, NaN after NaN, and a number.
 pub(crate) fn make_slow(client: &mut Client, size: u32) {
     client.run(&format!("DEL {SLOW_KEY}"));
+    client.run(&format!("IOT.CREATE {SLOW_KEY} LABELS kind slow"));
     let piece = 1 << 19;
     for start in (0..size).step_by(piece) {
         let values = (start..size.min(start + 524_288)).map(|at| match at {
@@ -48,19 +52,29 @@ pub(crate) fn make_slow(client: &mut Client, size: u32) {
     }
 }
 
-/// Runs `act` while [`SLOW`] runs for another client, and returns that client and what the reply
-/// should be. A machine that is faster than the query gets a larger one.
+/// Runs `act` while [`SLOW`] runs for another client: see [`during_query`].
 #[track_caller]
-pub(crate) fn during(server: &Server, mut act: impl FnMut(&mut Client)) -> (Client, Value) {
+pub(crate) fn during(server: &Server, act: impl FnMut(&mut Client)) -> (Client, Value) {
+    during_query(server, SLOW, act)
+}
+
+/// Runs `act` while a query over the series of [`SLOW`] runs for another client, and returns that
+/// client and what the reply should be. A machine that is faster than the query gets a larger one.
+#[track_caller]
+pub(crate) fn during_query(
+    server: &Server,
+    query: &str,
+    mut act: impl FnMut(&mut Client),
+) -> (Client, Value) {
     let mut client = server.connect(Protocol::Resp2);
     for size in [1 << 20, 1 << 22, 1 << 24] {
         make_slow(&mut client, size);
         client.expect("CONFIG SET redis-iot.inline-samples 1000000000", "+OK");
-        let expected = client.run(SLOW);
+        let expected = client.run(query);
         client.expect("CONFIG SET redis-iot.inline-samples 0", "+OK");
         let ended = stat(&mut client, "queries_ended");
         let mut waiting = server.connect(Protocol::Resp2);
-        waiting.send(SLOW);
+        waiting.send(query);
         await_that("the query runs", || {
             stat(&mut client, "queries_running") == 1 || stat(&mut client, "queries_ended") > ended
         });

@@ -10,6 +10,10 @@ pub(crate) const PERSISTENCE_SEED: u64 = 0x10D5_0002;
 pub(crate) const REPLICATION_SEED: u64 = 0x10D5_0003;
 /// The seed of the fuzz tests.
 pub(crate) const FUZZ_SEED: u64 = 0x10D5_0004;
+/// The seed of the tests of many series at once.
+pub(crate) const MANY_SEED: u64 = 0x10D5_0005;
+/// The seed of the tests of the index in a server.
+pub(crate) const INDEX_SEED: u64 = 0x10D5_0006;
 
 /// A generator of random numbers (Steele, Lea, Flood: Fast splittable pseudorandom number
 /// generators, OOPSLA 2014).

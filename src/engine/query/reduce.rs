@@ -24,7 +24,7 @@ pub fn reduce(series: Vec<Rows>, reducer: Aggregator, order: Order, limit: u64) 
     let all = merged(series, order);
     for same_time in all.chunk_by(|(one, _), (other, _)| one == other) {
         let (times, values): (Vec<i64>, Vec<f64>) = same_time.iter().copied().unzip();
-        let value = Partial::of(&needs, &times, &values).result(&needs, reducer, &Edges::default());
+        let value = number(Partial::of(&needs, &times, &values), &needs, reducer);
         if result.push(times[0], &[value]) == ControlFlow::Break(()) {
             break;
         }
@@ -48,14 +48,32 @@ fn merged(series: Vec<Rows>, order: Order) -> Vec<(Timestamp, f64)> {
     all
 }
 
-/// One number for rows of one value each: what `aggregator` says of all their values.
-pub fn summary(rows: &Rows, aggregator: Aggregator) -> f64 {
+/// One number for rows of one value each, which are in an order of time: what `aggregator` says of
+/// all their values. The first of them is the oldest, in either order.
+pub fn summary(rows: &Rows, aggregator: Aggregator, order: Order) -> f64 {
     let needs = Needs::of(&[aggregator]);
-    let whole = rows.pieces().fold(Partial::default(), |whole, piece| {
+    let mut whole = Partial::default();
+    for piece in rows.pieces() {
         let (times, values) = Piece::columns(piece);
-        whole.followed_by(&needs, Partial::of(&needs, times, values))
-    });
-    whole.result(&needs, aggregator, &Edges::default())
+        whole = match order {
+            Order::Ascending => whole.followed_by(&needs, Partial::of(&needs, times, values)),
+            Order::Descending => {
+                let times: Vec<i64> = times.iter().rev().copied().collect();
+                let values: Vec<f64> = values.iter().rev().copied().collect();
+                Partial::of(&needs, &times, &values).followed_by(&needs, whole)
+            }
+        };
+    }
+    number(whole, &needs, aggregator)
+}
+
+/// The result. A sum of no number is none: 0 would stand among sums that were measured.
+fn number(mut partial: Partial, needs: &Needs, aggregator: Aggregator) -> f64 {
+    if aggregator == Aggregator::Sum && partial.ends().is_none() {
+        return f64::NAN;
+    }
+    partial.settle();
+    partial.result(needs, aggregator, &Edges::default())
 }
 
 #[cfg(test)]
@@ -97,6 +115,8 @@ mod tests {
         let counts = reduced(Aggregator::Count, 3);
         assert_eq!(counts, [(10, 2.0), (20, 1.0), (30, 0.0)]);
         assert_eq!(reduced(Aggregator::CountNan, 9)[2], (30, 2.0));
+        let sums = reduced(Aggregator::Sum, u64::MAX);
+        assert!(sums[2].0 == 30 && sums[2].1.is_nan());
     }
 
     #[test]
@@ -108,9 +128,16 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_is_over_all_values() {
-        let rows = rows(&[(1, 3.0), (2, f64::NAN), (3, 5.0)]);
-        assert_eq!(summary(&rows, Aggregator::Avg), 4.0);
-        assert_eq!(summary(&rows, Aggregator::Last), 5.0);
+    fn a_summary_is_over_all_values_whatever_their_order() {
+        let mut samples = [(1, 3.0), (2, f64::NAN), (5, 5.0)];
+        for order in [Order::Ascending, Order::Descending] {
+            let rows = rows(&samples);
+            assert_eq!(summary(&rows, Aggregator::Avg, order), 4.0);
+            assert_eq!(summary(&rows, Aggregator::First, order), 3.0);
+            assert_eq!(summary(&rows, Aggregator::Last, order), 5.0);
+            assert_eq!(summary(&rows, Aggregator::Twa, order), 4.0);
+            samples.reverse();
+        }
+        assert!(summary(&rows(&[]), Aggregator::Sum, Order::Ascending).is_nan());
     }
 }
