@@ -222,6 +222,16 @@ fn every_time_is_in_one_bucket_which_is_that_of_the_model() {
             assert_eq!(buckets.before(near).end_ms, near.start_ms);
             assert_eq!(buckets.after(near).start_ms, near.end_ms);
         }
+        for pair in edges.windows(2).rev() {
+            near = buckets.of_near(near, pair[1] - 1);
+            assert_eq!(
+                (near.start_ms, near.end_ms),
+                (pair[0], pair[1]),
+                "{zone} {unit:?}"
+            );
+            assert_eq!(buckets.before(near), buckets.of(pair[0] - 1));
+            assert_eq!(buckets.after(near), buckets.of(pair[1]));
+        }
     }
 }
 

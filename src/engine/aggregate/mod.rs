@@ -74,27 +74,35 @@ impl Partial {
             return Self::default();
         };
         let ends = (Sample::new(*first_ms, *first), Sample::new(*last_ms, *last));
-        let mut partial = Self {
+        // Each part once: a partial is larger than what is cheap to fill with zeros first.
+        Self {
             count: values.len() as u64,
+            nan_count: 0,
             ends: Some(ends),
-            ..Self::default()
-        };
-        if needs.sum {
-            partial.sum = Sum::map(values, |value| value);
+            sum: if needs.sum {
+                Sum::map(values, |value| value)
+            } else {
+                Sum::default()
+            },
+            extremes: if needs.extremes {
+                extremes(values)
+            } else {
+                Default::default()
+            },
+            moments: if needs.moments {
+                Moments::of(values)
+            } else {
+                Moments::default()
+            },
+            area: if needs.area {
+                area(times, values)
+            } else {
+                Sum::default()
+            },
+            details: needs
+                .needs_details()
+                .then(|| Box::new(Details::of(needs, times, values))),
         }
-        if needs.extremes {
-            partial.extremes = extremes(values);
-        }
-        if needs.moments {
-            partial.moments = Moments::of(values);
-        }
-        if needs.area {
-            partial.area = area(times, values);
-        }
-        if needs.needs_details() {
-            partial.details = Some(Box::new(Details::of(needs, times, values)));
-        }
-        partial
     }
 
     /// What a block's descriptor tells: all that is needed where [`Needs::are_told_by`] says so.
@@ -181,6 +189,7 @@ impl Partial {
 
     /// The result of one aggregator, which is among those of `needs`. `edges` is what lies around
     /// the bucket, for `twa` and `timein`.
+    #[inline]
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     pub fn result(&self, needs: &Needs, aggregator: Aggregator, edges: &Edges) -> f64 {
         let Some((first, last)) = self.ends else {
@@ -211,7 +220,9 @@ impl Partial {
         }
     }
 
-    /// The result of an aggregator that needs details.
+    /// The result of an aggregator that needs details; apart, so that the others stay short.
+    #[cold]
+    #[inline(never)]
     #[expect(clippy::cast_precision_loss, reason = "2^53 ms are 285,000 years")]
     fn detail(
         &self,

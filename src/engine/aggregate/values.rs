@@ -68,7 +68,7 @@ impl Values {
 
     /// Takes in other values, whether they came before or after.
     pub(super) fn merge(&mut self, mut other: Self) {
-        if other.bins.len() > self.bins.len() {
+        if (other.bins.len(), other.waiting.len()) > (self.bins.len(), self.waiting.len()) {
             std::mem::swap(self, &mut other);
         }
         if !other.bins.is_empty() {

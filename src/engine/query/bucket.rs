@@ -65,16 +65,20 @@ impl Buckets {
     }
 
     /// As [`Buckets::of`], but cheap for a time in the bucket `near`, and for buckets of equal
-    /// width also for a time in the next.
+    /// width also for a time in the next or in the one before.
     #[inline]
     pub fn of_near(&self, near: Bucket, time_ms: Timestamp) -> Bucket {
         if near.holds(time_ms) {
             return near;
         }
         if let Self::Equal(width) = self {
-            let next = width.starting_at(near.end_ms);
-            if next.holds(time_ms) {
-                return next;
+            let neighbour = if time_ms < near.start_ms {
+                width.ending_at(near.start_ms)
+            } else {
+                width.starting_at(near.end_ms)
+            };
+            if neighbour.holds(time_ms) {
+                return neighbour;
             }
         }
         self.of(time_ms)
@@ -91,10 +95,7 @@ impl Buckets {
     /// The bucket before.
     pub fn before(&self, bucket: Bucket) -> Bucket {
         match self {
-            Self::Equal(width) => Bucket {
-                start_ms: bucket.start_ms.saturating_sub(width.width_ms),
-                end_ms: bucket.start_ms,
-            },
+            Self::Equal(width) => width.ending_at(bucket.start_ms),
             Self::Calendar(calendar) => calendar.of(bucket.start_ms.saturating_sub(1)),
         }
     }
@@ -129,6 +130,14 @@ impl Width {
             end_ms: start_ms.saturating_add(self.width_ms),
         }
     }
+
+    #[inline]
+    const fn ending_at(self, end_ms: Timestamp) -> Bucket {
+        Bucket {
+            start_ms: end_ms.saturating_sub(self.width_ms),
+            end_ms,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +156,8 @@ mod tests {
             (3, 13),
             (3, 23),
             (-7, 0),
+            (23, 3),
+            (23, 14),
             (13, i64::MAX),
         ] {
             let near = buckets.of(near);

@@ -53,7 +53,7 @@ impl Calendar {
     /// than 10,000 years.
     pub fn new(span: Span, zone: Zone) -> Result<Self> {
         let step = match span {
-            Span::Weeks(weeks @ 1..) => Step::Weeks(weeks),
+            Span::Weeks(weeks @ 1..) if span.milliseconds().is_some() => Step::Weeks(weeks),
             Span::Months(months @ 1..=MAX_MONTHS) => Step::Months(months),
             Span::Months(months) if months > MAX_MONTHS => {
                 return Err(Error::Limit {
