@@ -168,9 +168,8 @@ impl SeriesQuestion<'_> {
         let mut rows: Vec<Option<Rows>> = rows.into_iter().map(Some).collect();
         let mut answers = Vec::new();
         for (values, sources) in self.groups(grouping) {
-            if run.is_in_vain() {
-                return Err(run.why_halted());
-            }
+            // What the rows cost is paid; putting them together takes its time too.
+            run.admit(Cost::default())?;
             let rows = sources.iter().filter_map(|&at| rows[at].take()).collect();
             let order: Order = self.query.selection.order;
             let labels = grouping.labels.iter().map(|name| &**name).zip(values);
@@ -179,6 +178,7 @@ impl SeriesQuestion<'_> {
                 about: About::Group(Labels::new(labels)?, sources),
             });
         }
+        run.admit(Cost::default())?;
         Ok(answers)
     }
 
@@ -310,5 +310,79 @@ impl SeriesQuestion<'_> {
         } else {
             self.shown.send(labels, reply);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::TimeRange;
+    use crate::engine::options::Options;
+    use crate::engine::query::{Filter, Selection, Watch};
+
+    /// A run whose time is up once the rows are there.
+    struct Late;
+
+    impl Watch for Late {
+        fn permits(&self, _samples: usize) -> bool {
+            true
+        }
+    }
+
+    impl Run for Late {
+        fn admit(&self, _cost: Cost) -> Result<()> {
+            Err(Error::TooLong(1))
+        }
+
+        fn why_halted(&self) -> Error {
+            Error::Cancelled
+        }
+
+        fn is_in_vain(&self) -> bool {
+            false
+        }
+
+        fn has_help(&self) -> bool {
+            false
+        }
+
+        fn share<T: Send>(&self, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+            (0..count).map(work).collect()
+        }
+    }
+
+    #[test]
+    fn putting_groups_together_takes_no_longer_than_permitted() {
+        let label: (&[u8], &[u8]) = (b"kind", b"temp");
+        let series = Series::new(Options {
+            labels: Labels::new([label]).unwrap(),
+            ..Options::default()
+        });
+        let selection = Selection {
+            range: TimeRange::ALL,
+            order: Order::Ascending,
+            filter: Filter::new(None, None),
+        };
+        let question = SeriesQuestion {
+            members: vec![Member {
+                name: b"t"[..].into(),
+                series: Cow::Owned(series),
+            }],
+            query: RangeQuery {
+                selection,
+                aggregation: None,
+                limit: u64::MAX,
+            },
+            shown: Shown::Nothing,
+            exclude_empty: false,
+            grouping: Some(Grouping {
+                labels: vec![label.0.into()],
+                reducer: Aggregator::Max,
+            }),
+            top: None,
+            limit: None,
+        };
+        let refusal = question.answers(Cost::default(), &Late).err();
+        assert_eq!(refusal, Some(Error::TooLong(1)));
     }
 }
