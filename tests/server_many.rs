@@ -92,6 +92,8 @@ impl World {
             let mut create = words("IOT.CREATE");
             create.extend([key.clone()]);
             create.extend(words(random.pick(&["CHUNK_SIZE 48", "ENCODING GORILLA"])));
+            let retention = [0, 0, 2_500][random.index(3)];
+            create.extend(words(&format!("RETENTION {retention}")));
             create.push(b"LABELS".to_vec());
             create.extend(
                 labels
@@ -108,7 +110,9 @@ impl World {
                 ];
                 self.client.call(&add);
             }
-            self.model.members.insert(key, Member { labels, samples });
+            let mut member = Member { labels, samples };
+            member.retain(retention);
+            self.model.members.insert(key, member);
         }
     }
 
@@ -282,17 +286,20 @@ impl World {
         let texts = labels
             .iter()
             .flat_map(|(name, value)| [name.clone(), value.clone()]);
-        let set = [words("SET LABELS"), texts.collect()].concat();
+        let retention = if self.random.chance(30) {
+            1_500
+        } else {
+            10_000
+        };
+        let set = words(&format!("SET RETENTION {retention} LABELS"));
+        let set = [set, texts.collect()].concat();
         self.expect(&[&args[..], &words("DRYRUN"), &set].concat(), &want);
         if keys.len() < 4 {
             self.expect(&[args, set].concat(), &want);
             for key in keys {
-                self.model
-                    .members
-                    .get_mut(&key)
-                    .unwrap()
-                    .labels
-                    .clone_from(&labels);
+                let member = self.model.members.get_mut(&key).unwrap();
+                member.labels.clone_from(&labels);
+                member.retain(retention);
             }
         }
     }

@@ -61,12 +61,9 @@ fn the_empty_buckets_of_all_series_together_are_bounded() {
             &format!("CONFIG SET redis-iot.inline-samples {inline}"),
             "+OK",
         );
-        for key in ["a", "b"] {
-            client.expect(
-                &format!("IOT.ADD {key} 0 1 LABELS kind wide key {key}"),
-                "0",
-            );
-            client.expect(&format!("IOT.ADD {key} 3000000 1"), "3000000");
+        for (key, last) in [("a", 4_000_000), ("b", 200_000)] {
+            let line = format!("IOT.ADDBULK {key} LABELS kind wide SAMPLES 0 1 {last} 1");
+            client.expect(&line, "_");
         }
         let query = "IOT.MRANGE - + AGGREGATION count 1 EMPTY FILTER kind=wide";
         let error = "-ERR *buckets with EMPTY*";
@@ -163,20 +160,16 @@ fn a_client_that_goes_takes_its_query_of_many_series_along() {
 
 #[test]
 fn a_query_of_many_series_answers_from_what_it_found() {
+    let mut server = Server::start();
     for line in [
-        "FLUSHALL",
         "FLUSHALL ASYNC",
-        "FLUSHDB",
-        "DEL slow",
         "UNLINK slow",
-        "SET slow text",
         "RENAME slow other",
         "SWAPDB 0 1",
         "IOT.MDEL FILTER kind=slow",
         "IOT.MALTER FILTER kind=slow SET LABELS kind other",
         "DEBUG RELOAD",
     ] {
-        let mut server = Server::start();
         let (mut waiting, expected) = during_query(&server, SLOW_MANY, |client| {
             let reply = client.run(line);
             assert!(!matches!(reply, Value::ServerError(_)), "{line}: {reply:?}");
@@ -188,4 +181,32 @@ fn a_query_of_many_series_answers_from_what_it_found() {
         let report = notation::render(&client.run("IOT.DEBUG INDEX"));
         assert!(report.contains("\"difference\", nil"), "{line}: {report}");
     }
+}
+
+#[test]
+fn a_huge_query_of_many_series_is_shared_between_idle_threads() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp3);
+    for at in 0..70 {
+        let line = format!("IOT.CREATE t:{at} LABELS kind temp room {}", at % 3);
+        client.expect(&line, "+OK");
+        let values = (0..40_000).map(|step| f64::from((at * step) % 1_013) / 8.0);
+        add(&mut client, &format!("t:{at}"), 0, values);
+    }
+    client.expect("CONFIG SET redis-iot.inline-samples 0", "+OK");
+    let mut helpers = 0;
+    for query in [
+        "IOT.MRANGE - + AGGREGATION avg,twa,std.s,last 10007 EMPTY FILTER kind=temp",
+        "IOT.MREVRANGE - + AGGREGATION twa 10007 FILTER kind=temp GROUPBY room REDUCE sum",
+        "IOT.MREVRANGE - + AGGREGATION max 9 COUNT 2 FILTER kind=temp TOP 5 BY avg",
+        "IOT.MRANGE - + COUNT 2 FILTER kind=temp GROUPBY room REDUCE std.p",
+    ] {
+        client.expect("CONFIG SET redis-iot.threads 1", "+OK");
+        let alone = client.run(query);
+        client.expect("CONFIG SET redis-iot.threads 4", "+OK");
+        let together = client.run(query);
+        assert!(alone == together, "{query}");
+        helpers = stat(&mut client, "query_helpers").max(helpers);
+    }
+    assert!(helpers > 0, "threads helped");
 }

@@ -16,6 +16,18 @@ pub(crate) struct Member {
     pub(crate) samples: Vec<Sample>,
 }
 
+impl Member {
+    /// Forgets what is older than the newest sample by more than this; 0 keeps all.
+    pub(crate) fn retain(&mut self, retention_ms: i64) {
+        if let Some(&(newest, _)) = self.samples.last()
+            && retention_ms > 0
+        {
+            self.samples
+                .retain(|&(time, _)| time >= newest - retention_ms);
+        }
+    }
+}
+
 /// Which labels are shown.
 #[derive(Clone)]
 pub(crate) enum Shown {
