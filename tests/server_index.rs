@@ -87,7 +87,7 @@ impl Mix {
     fn command(&mut self) -> Vec<Vec<u8>> {
         let random = &mut self.random;
         let (one, other, number) = (key(random), key(random), random.index(DATABASES));
-        let line = match random.index(36) {
+        let line = match random.index(40) {
             0..=3 => return self.with_labels(&format!("IOT.CREATE {one}")),
             4..=7 => return self.with_labels(&format!("IOT.ADD {one} * 1")),
             8 => return self.with_labels(&format!("IOT.INCRBY {one} 1")),
@@ -117,6 +117,10 @@ impl Mix {
             32 if random.chance(30) => random.pick(&["FLUSHALL", "FLUSHALL ASYNC"]).into(),
             33 => format!("SET {one} text PX 10"),
             34 => format!("PERSIST {one}"),
+            35 => format!("MSET {one} text {other} text"),
+            36 => format!("SUNIONSTORE {one} set none"),
+            37 => format!("BITOP NOT {one} bits"),
+            38 => "SADD set 1".into(),
             _ => format!("RPUSH {} 1", random.pick(&["list", &one[..]])),
         };
         words(&line)
@@ -130,6 +134,10 @@ impl Mix {
         let ttl = self.random.pick(&["0", "15", "100000"]);
         let mut args = words(&format!("RESTORE {key} {ttl}"));
         args.push(self.dump.clone());
+        if self.random.chance(20) {
+            // In the past, but for 0.
+            args.push(b"ABSTTL".to_vec());
+        }
         if self.random.chance(80) {
             args.push(b"REPLACE".to_vec());
         }
@@ -362,6 +370,62 @@ fn the_index_follows_keys_that_are_evicted() {
     assert!(client.info("stats", "evicted_keys") > 500);
     client.expect("CONFIG SET maxmemory 0", "+OK");
     check(&mut client, &mut mix.random, "eviction");
+}
+
+/// Adds so many series at once, from a number on.
+fn add_many(client: &mut Client, first: usize, count: usize) {
+    let mut line = words("IOT.INGEST LABELS kind many ITEMS");
+    for at in first..first + count {
+        line.extend([
+            format!("many:{at}").into_bytes(),
+            b"1".to_vec(),
+            b"1".to_vec(),
+        ]);
+    }
+    assert!(matches!(client.call(&line), Value::Array(_)));
+}
+
+#[test]
+fn a_large_index_is_emptied_as_a_small_one_is() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    let mut random = Random::new(INDEX_SEED + 25);
+    for line in ["FLUSHALL", "FLUSHDB ASYNC", "FLUSHALL ASYNC"] {
+        // From 10,000 series on another thread frees it.
+        add_many(&mut client, 0, 12_000);
+        assert_eq!(client.integer("IOT.CARD FILTER kind=many"), 12_000);
+        client.expect(line, "+OK");
+        client.expect("IOT.QUERYLABELS LABELS", "[]");
+        add_many(&mut client, 6_000, 10);
+        check(&mut client, &mut random, line);
+        assert_eq!(client.integer("IOT.CARD FILTER kind=many"), 10);
+    }
+}
+
+#[test]
+fn the_index_follows_keys_that_migrate() {
+    let (from, to) = (Server::start(), Server::start());
+    let mut client = from.connect(Protocol::Resp2);
+    let mut other = to.connect(Protocol::Resp2);
+    let mut random = Random::new(INDEX_SEED + 26);
+    for replace in ["", "COPY REPLACE", "REPLACE"] {
+        add_many(&mut client, 0, 20);
+        let keys: Vec<String> = (5..15).map(|at| format!("many:{at}")).collect();
+        client.expect("IOT.MALTER FILTER kind=many SET LABELS kind moved", "20");
+        let line = format!(
+            "MIGRATE 127.0.0.1 {} \"\" 1 5000 {replace} KEYS {}",
+            to.port(),
+            keys.join(" ")
+        );
+        other.expect("SELECT 1", "+OK");
+        client.expect(&line, "+OK");
+        other.expect("IOT.CARD FILTER kind=moved", "10");
+        let left = if replace.starts_with("COPY") { 20 } else { 10 };
+        assert_eq!(client.integer("IOT.CARD FILTER kind=moved"), left);
+        check(&mut client, &mut random, &line);
+        check(&mut other, &mut random, &line);
+        client.expect("FLUSHALL", "+OK");
+    }
 }
 
 #[test]
