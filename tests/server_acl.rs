@@ -23,8 +23,8 @@ const WRITES: [&str; 5] = [
     "IOT.MALTER FILTER kind=temp SET LABELS kind other",
     "IOT.MALTER FILTER kind=temp DRYRUN SET RETENTION 1",
 ];
-/// Numbers of series: from 64 on rights are asked for in another way.
-const SIZES: [usize; 2] = [2, 100];
+/// Numbers of series: from 512 on rights are asked for in another way.
+const SIZES: [usize; 2] = [2, 600];
 
 /// A server with this many series, one of which is secret, and the client that may do everything.
 fn server(size: usize) -> (Server, Client) {
@@ -194,7 +194,7 @@ fn users_who_may_do_everything_do() {
 
 #[test]
 fn rights_that_change_count_at_once() {
-    let (server, mut admin) = server(100);
+    let (server, mut admin) = server(600);
     let mut client = user(&server, &mut admin, "+@all ~*", Protocol::Resp3);
     expect_allowed(&mut client, READS[0]);
     admin.expect("ACL SETUSER someone resetkeys ~open:*", "+OK");
@@ -220,7 +220,7 @@ fn what_a_user_changed_reaches_the_replica_and_the_file() {
     let replica = Server::start();
     replica.replica_of(&master);
     let mut admin = master.connect(Protocol::Resp2);
-    fill(&mut admin, 100);
+    fill(&mut admin, 600);
     let mut client = user(&master, &mut admin, "+@all ~open:*", Protocol::Resp2);
     client.expect(
         "IOT.MDEL FILTER room<50",
