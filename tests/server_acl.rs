@@ -226,7 +226,7 @@ fn what_a_user_changed_reaches_the_replica_and_the_file() {
         "IOT.MDEL FILTER room<50",
         "[\"series\", 49, \"samples\", 49]",
     );
-    client.expect("IOT.MALTER FILTER room>=50 SET LABELS kind other", "50");
+    client.expect("IOT.MALTER FILTER room>=50 SET LABELS kind other", "550");
     admin.expect("WAIT 1 30000", "1");
     let digest = admin.digest();
     assert_eq!(replica.connect(Protocol::Resp2).digest(), digest);
