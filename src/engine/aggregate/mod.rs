@@ -99,9 +99,11 @@ impl Partial {
             } else {
                 Sum::default()
             },
-            details: needs
-                .needs_details()
-                .then(|| Box::new(Details::of(needs, times, values))),
+            details: if needs.details {
+                Some(Details::boxed(needs, times, values))
+            } else {
+                None
+            },
         }
     }
 
