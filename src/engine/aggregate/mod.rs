@@ -136,13 +136,6 @@ impl Partial {
         self.extremes = wider(self.extremes, block.extremes());
     }
 
-    /// These samples and then `later` ones.
-    #[must_use]
-    pub fn followed_by(mut self, needs: &Needs, later: Self) -> Self {
-        self.append(needs, later);
-        self
-    }
-
     /// Takes in what is known of later samples.
     #[inline]
     pub fn append(&mut self, needs: &Needs, later: Self) {
