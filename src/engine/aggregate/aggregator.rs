@@ -164,6 +164,8 @@ pub struct Needs {
     pub(super) extremes: bool,
     pub(super) moments: bool,
     pub(super) area: bool,
+    /// Any of those that follow.
+    pub(super) details: bool,
     /// Which values there are.
     pub(super) values: bool,
     pub(super) increase: bool,
@@ -178,16 +180,13 @@ impl Needs {
         for one in aggregators {
             one.add_needs(&mut needs);
         }
+        needs.details = needs.values || needs.increase || !needs.held.is_empty();
         needs
     }
 
     /// Whether a block's descriptor tells all of it.
     pub fn are_told_by(&self, block: &Block) -> bool {
-        !(self.moments || self.area || self.needs_details() || block.has_nan())
-    }
-
-    pub(super) fn needs_details(&self) -> bool {
-        self.values || self.increase || !self.held.is_empty()
+        !(self.moments || self.area || self.details || block.has_nan())
     }
 }
 

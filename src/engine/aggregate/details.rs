@@ -18,7 +18,7 @@ pub(super) struct Details {
 
 impl Details {
     /// What there is to know of samples in order of time, none of which is NaN.
-    pub(super) fn of(needs: &Needs, times: &[i64], values: &[f64]) -> Self {
+    fn of(needs: &Needs, times: &[i64], values: &[f64]) -> Self {
         let mut details = Self::default();
         if needs.values {
             details.values = Values::of(values);
@@ -33,7 +33,16 @@ impl Details {
         details
     }
 
+    /// [`Details::of`], apart from the code that most queries run.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn boxed(needs: &Needs, times: &[i64], values: &[f64]) -> Box<Self> {
+        Box::new(Self::of(needs, times, values))
+    }
+
     /// Takes in what is known of later samples, given those on both sides of the seam.
+    #[cold]
+    #[inline(never)]
     pub(super) fn append(&mut self, needs: &Needs, seam: (Sample, Sample), later: Self) {
         let (last, first) = seam;
         if needs.values {

@@ -99,9 +99,11 @@ impl Partial {
             } else {
                 Sum::default()
             },
-            details: needs
-                .needs_details()
-                .then(|| Box::new(Details::of(needs, times, values))),
+            details: if needs.details {
+                Some(Details::boxed(needs, times, values))
+            } else {
+                None
+            },
         }
     }
 
@@ -132,13 +134,6 @@ impl Partial {
         self.count += block.len() as u64;
         self.sum += block.sum();
         self.extremes = wider(self.extremes, block.extremes());
-    }
-
-    /// These samples and then `later` ones.
-    #[must_use]
-    pub fn followed_by(mut self, needs: &Needs, later: Self) -> Self {
-        self.append(needs, later);
-        self
     }
 
     /// Takes in what is known of later samples.

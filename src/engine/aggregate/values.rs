@@ -28,7 +28,8 @@ use super::distinct::Distinct;
 pub const MAX_BINS: usize = 1 << 14;
 /// Values that wait to be put into bins together.
 const MAX_WAITING: usize = MAX_BINS;
-/// Bins that are no power of two of their own, so that infinities stay alone in theirs.
+/// Bins so wide are few enough whatever the values, and narrower than a power of two, so that an
+/// infinity stays alone in its own.
 const MAX_SHIFT: u32 = 50;
 
 /// The values of a bucket.
