@@ -55,14 +55,15 @@ pub fn summary(rows: &Rows, aggregator: Aggregator, order: Order) -> f64 {
     let mut whole = Partial::default();
     for piece in rows.pieces() {
         let (times, values) = Piece::columns(piece);
-        whole = match order {
-            Order::Ascending => whole.followed_by(&needs, Partial::of(&needs, times, values)),
+        match order {
+            Order::Ascending => whole.append(&needs, Partial::of(&needs, times, values)),
             Order::Descending => {
                 let times: Vec<i64> = times.iter().rev().copied().collect();
                 let values: Vec<f64> = values.iter().rev().copied().collect();
-                Partial::of(&needs, &times, &values).followed_by(&needs, whole)
+                let newer = std::mem::replace(&mut whole, Partial::of(&needs, &times, &values));
+                whole.append(&needs, newer);
             }
-        };
+        }
     }
     number(whole, &needs, aggregator)
 }
