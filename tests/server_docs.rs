@@ -44,7 +44,7 @@ const KEYLESS: [&str; 9] = [
     "IOT.DEBUG",
 ];
 /// A line of each command, and its keys.
-const KEYS: [(&str, &str); 18] = [
+const KEYS: [(&str, &str); 20] = [
     ("IOT.CREATE a RETENTION 5 LABELS b c", r#"["a"]"#),
     ("IOT.ALTER a LABELS b c", r#"["a"]"#),
     ("IOT.ADD a 1 2 LABELS b c", r#"["a"]"#),
@@ -57,6 +57,8 @@ const KEYS: [(&str, &str); 18] = [
     ("IOT.REVRANGE a - +", r#"["a"]"#),
     ("IOT.INFO a DEBUG", r#"["a"]"#),
     ("IOT.READ a $ BLOCK 1 1", r#"["a"]"#),
+    ("IOT.CREATERULE a b AGGREGATION avg 5", r#"["a", "b"]"#),
+    ("IOT.DELETERULE a b", r#"["a", "b"]"#),
     ("IOT.MREAD 2 a b $ $ BLOCK 1 1", r#"["a", "b"]"#),
     ("IOT.NRANGE 2 a b - + COUNT 1", r#"["a", "b"]"#),
     ("IOT.NREVRANGE 3 a b a - +", r#"["a", "b", "a"]"#),

@@ -19,7 +19,7 @@ use support::notation::{packed, render, words};
 use support::server::Server;
 
 /// The dump file that this build would write.
-const CURRENT: &str = "3-idle-ttl.rdb";
+const CURRENT: &str = "4-rules.rdb";
 /// Samples of each series: more than one sealed block, and an open one.
 const SAMPLES: usize = 600;
 /// Values that a careless codec or a careless conversion would not give back.

@@ -6,11 +6,13 @@ use super::creation::{
     CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IDLE_TTL, IGNORE, LABELS, ON_DUPLICATE,
     RETENTION, take_on_duplicate,
 };
+use super::derived::{self, Tracked};
 use super::effect::{self, Policy};
 use super::error::{Error, Result};
 use super::host::{Host, Key, Reply, Slot, Writer};
 use super::number::{self, Time};
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
+use crate::engine::rule::Refresh;
 use crate::engine::series::Added;
 use crate::engine::{Sample, Series, Timestamp};
 
@@ -51,6 +53,8 @@ struct Written {
     time_ms: Timestamp,
     /// What must be sent on.
     effect: Sent,
+    /// What it means for the destinations of rules.
+    refreshes: Vec<Refresh>,
 }
 
 /// What must be sent on for one item.
@@ -85,11 +89,18 @@ fn write<H: Host>(
             return Ok(Written {
                 time_ms: sample.time_ms,
                 effect: Sent::SeriesAndSample(sample),
+                refreshes: Vec::new(),
             });
         }
     };
+    derived::refuse_destination(host, item.key.name, &series)?;
     let upsert = effect::upsert(host, &series, sample.time_ms, policy);
-    let added = series.add(sample, &upsert)?;
+    let mut tracked = Tracked::begin_with(host, &series, sample.time_ms);
+    tracked.before(&mut series, sample.time_ms);
+    let added = series.add(sample, &upsert);
+    tracked.after(sample.time_ms, &added);
+    let refreshes = tracked.end(&mut series);
+    let added = added?;
     let time_ms = match (added, series.newest()) {
         (Added::Ignored, Some(newest)) => newest.time_ms,
         _ => sample.time_ms,
@@ -102,7 +113,11 @@ fn write<H: Host>(
     if !matches!(effect, Sent::Nothing) {
         series.written();
     }
-    Ok(Written { time_ms, effect })
+    Ok(Written {
+        time_ms,
+        effect,
+        refreshes,
+    })
 }
 
 /// Sends what came of one item, on its own.
@@ -173,6 +188,7 @@ impl Command for Add {
                 host.notify(c"iot.add", key);
             }
         }
+        derived::apply(host, key.name, written.refreshes);
         host.reply().integer(written.time_ms);
         Ok(())
     }
@@ -207,7 +223,7 @@ fn write_items<H: Host>(
             }
             Ok((item, written)) => {
                 verbatim &= matches!(written.effect, Sent::Verbatim);
-                effects.push((item, written.effect));
+                effects.push((item, written.effect, written.refreshes));
                 host.reply().integer(written.time_ms);
             }
         }
@@ -215,13 +231,14 @@ fn write_items<H: Host>(
     if verbatim {
         host.replicate_verbatim();
     }
-    for (item, effect) in &effects {
+    for (item, effect, refreshes) in effects {
         if !verbatim {
-            send(host, *item, effect);
+            send(host, item, &effect);
         }
         if !matches!(effect, Sent::Nothing) {
             host.notify(c"iot.add", item.key);
         }
+        derived::apply(host, item.key.name, refreshes);
     }
     Ok(())
 }

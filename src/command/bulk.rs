@@ -5,12 +5,14 @@ use super::creation::{
     CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IDLE_TTL, IGNORE, LABELS, ON_DUPLICATE,
     RETENTION, take_on_duplicate,
 };
+use super::derived::{self, Tracked};
 use super::effect;
 use super::error::{Error, Result, Token};
 use super::host::{Host, Key, Reply, Slot, Writer};
 use super::number::{self, Time};
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use super::{Command, effect::Policy};
+use crate::engine::rule::Refresh;
 use crate::engine::series::{Added, Upsert};
 use crate::engine::{self, Sample, Series, Timestamp};
 
@@ -94,6 +96,7 @@ impl Command for AddBulk {
         if !outcome.stored.is_empty() {
             host.notify(c"iot.add", key);
         }
+        derived::apply(host, key.name, outcome.refreshes);
         outcome.counts.reply(host.reply());
         Ok(())
     }
@@ -196,6 +199,8 @@ struct Outcome {
     /// The samples as they stand now, in the order of the call.
     stored: Vec<Sample>,
     created: bool,
+    /// What it means for the destinations of rules.
+    refreshes: Vec<Refresh>,
 }
 
 fn write<H: Host>(
@@ -209,8 +214,11 @@ fn write<H: Host>(
     match host.write(key) {
         Slot::Foreign => return Err(Error::WrongType),
         Slot::Series(mut series) => {
-            let upsert = rules(host, &series, policy);
-            add(&mut series, samples, &upsert, &mut outcome);
+            derived::refuse_destination(host, key.name, &series)?;
+            let upsert = upsert(host, &series, policy);
+            let mut tracked = Tracked::begin(host, &series);
+            add(&mut series, &mut tracked, samples, &upsert, &mut outcome);
+            outcome.refreshes = tracked.end(&mut series);
             if !outcome.stored.is_empty() {
                 series.written();
             }
@@ -219,8 +227,9 @@ fn write<H: Host>(
             let options = creation.options(&host.settings());
             effect::send_creation(host, key, &options);
             let mut series = Series::new(options);
-            let upsert = rules(host, &series, policy);
-            add(&mut series, samples, &upsert, &mut outcome);
+            let upsert = upsert(host, &series, policy);
+            let mut tracked = Tracked::begin(host, &series);
+            add(&mut series, &mut tracked, samples, &upsert, &mut outcome);
             host.create(key, series).written();
             outcome.created = true;
         }
@@ -228,14 +237,20 @@ fn write<H: Host>(
     Ok(outcome)
 }
 
-fn rules<H: Host>(host: &H, series: &Series, policy: Policy) -> Upsert {
+fn upsert<H: Host>(host: &H, series: &Series, policy: Policy) -> Upsert {
     // Time 0 is never a plain append, so that whether this is a replay is asked for.
     effect::upsert(host, series, 0, policy)
 }
 
-fn add(series: &mut Series, samples: &[Sample], upsert: &Upsert, outcome: &mut Outcome) {
+fn add(
+    series: &mut Series,
+    tracked: &mut Tracked,
+    samples: &[Sample],
+    upsert: &Upsert,
+    outcome: &mut Outcome,
+) {
     outcome.stored.reserve_exact(samples.len());
-    series.add_all(samples, upsert, &mut |sample, added| {
+    tracked.add_all(series, samples, upsert, &mut |sample, added| {
         outcome.counts.count(added);
         if let Ok(added) = added {
             outcome.stored.extend(effect::stored(sample, added));

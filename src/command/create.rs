@@ -6,6 +6,7 @@ use super::creation::{
 };
 use super::error::{Error, Result};
 use super::host::{Host, Reply, Slot, Writer};
+use super::rule::check_new_retention;
 use super::spec::{Access, Arg, Effect, Keys, Spec};
 use super::{Command, effect};
 use crate::engine::Series;
@@ -83,12 +84,28 @@ impl Command for Alter {
         match host.write(key) {
             Slot::Missing => return Err(Error::NoSuchKey),
             Slot::Foreign => return Err(Error::WrongType),
-            Slot::Series(mut series) => alter(&mut series, &creation),
+            Slot::Series(mut series) => {
+                check_alter(host, &series, &creation)?;
+                alter(&mut series, &creation);
+            }
         }
         host.replicate_verbatim();
         host.notify(c"iot.alter", key);
         host.reply().ok();
         Ok(())
+    }
+}
+
+/// Whether options of a series may be changed so.
+///
+/// # Errors
+/// `Conflict` for a retention that is too short for a rule.
+pub(super) fn check_alter<H: Host>(host: &H, series: &Series, creation: &Creation) -> Result<()> {
+    match creation.retention_ms() {
+        Some(retention_ms) if !series.links().rules().is_empty() && !host.is_replay() => {
+            check_new_retention(series, retention_ms)
+        }
+        _ => Ok(()),
     }
 }
 

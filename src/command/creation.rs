@@ -52,6 +52,11 @@ pub(super) struct Creation {
 }
 
 impl Creation {
+    /// The retention that was given.
+    pub(super) const fn retention_ms(&self) -> Option<i64> {
+        self.retention_ms
+    }
+
     /// Whether labels were given, or that there are none.
     pub(super) const fn has_labels(&self) -> bool {
         self.labels.is_some()

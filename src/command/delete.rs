@@ -2,6 +2,7 @@
 
 use super::Command;
 use super::args::Args;
+use super::derived::{self, Tracked};
 use super::error::{Error, Result};
 use super::host::{Host, Reply, Slot, Writer};
 use super::range;
@@ -34,21 +35,25 @@ impl Command for Del {
         let key = args.key()?;
         let range = range::bounds(&mut args)?.range;
         args.finish()?;
-        let deleted = match host.write(key) {
+        let (deleted, refreshes) = match host.write(key) {
             Slot::Missing => return Err(Error::NoSuchKey),
             Slot::Foreign => return Err(Error::WrongType),
             Slot::Series(mut series) => {
+                derived::refuse_destination(host, key.name, &series)?;
+                let mut tracked = Tracked::begin(host, &series);
                 let deleted = series.delete(range);
                 if deleted > 0 {
+                    tracked.deleted(range);
                     series.written();
                 }
-                deleted
+                (deleted, tracked.end(&mut series))
             }
         };
         if deleted > 0 {
             host.replicate_verbatim();
             host.notify(c"iot.del", key);
         }
+        derived::apply(host, key.name, refreshes);
         host.reply()
             .integer(i64::try_from(deleted).unwrap_or(i64::MAX));
         Ok(())

@@ -34,6 +34,8 @@ pub enum Error {
     },
     /// A combination of arguments that makes no sense.
     Conflict(&'static str),
+    /// A rule that would lead back to its source: the way there.
+    Circle(String),
     /// A key that the filter finds, which the user may not touch so.
     NoPermission,
     /// A query that goes through more samples than one may: how many at least, and the most.
@@ -79,6 +81,7 @@ impl Display for Error {
                 write!(f, "ERR filter: {what}, at byte {at}: '{text}'")
             }
             Self::Conflict(what) => write!(f, "ERR {what}"),
+            Self::Circle(path) => write!(f, "ERR the rule would close a circle: {path}"),
             Self::NoPermission => f.write_str(
                 "NOPERM the filter matches a key that this user has no permission to access",
             ),

@@ -2,6 +2,7 @@
 
 use super::Command;
 use super::args::Args;
+use super::derived;
 use super::error::{Error, Result};
 use super::host::{Host, Reply, Slot};
 use super::spec::{Access, Arg, Effect, Keys, Spec};
@@ -26,14 +27,19 @@ impl Command for Get {
 
     fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
         let key = args.key()?;
-        args.keyword("LATEST");
+        let is_latest = args.keyword("LATEST");
         args.finish()?;
         let series = match host.read(key) {
             Slot::Series(series) => series,
             Slot::Foreign => return Err(Error::WrongType),
             Slot::Missing => return Err(Error::NoSuchKey),
         };
-        match series.newest() {
+        let newest = if is_latest {
+            derived::with_open(host, key.name, &series).newest()
+        } else {
+            series.newest()
+        };
+        match newest {
             Some(sample) => {
                 host.reply().array(2);
                 host.reply().integer(sample.time_ms);

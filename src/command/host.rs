@@ -135,6 +135,8 @@ pub trait Host {
     fn list_labels(&self, selector: &Selector, values_of: Option<&[u8]>) -> Vec<Box<[u8]>>;
     /// Compares the index of labels with all keys of the database.
     fn check_index(&self) -> IndexReport;
+    /// A key by a name of our own.
+    fn found(&self, name: &[u8]) -> Self::Found;
     /// Opens a found key for reading.
     fn read_found(&self, found: &Self::Found) -> Slot<Self::Read<'_>>;
     /// Opens a found key for writing.

@@ -4,6 +4,7 @@ use super::args::Args;
 use super::creation::{
     CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IDLE_TTL, IGNORE, LABELS, RETENTION, set,
 };
+use super::derived::{self, Tracked};
 use super::error::{Error, Result, Token};
 use super::host::{Host, Reply, Slot, Writer};
 use super::number::{self, Time};
@@ -100,10 +101,16 @@ fn increment<H: Host>(host: &H, mut args: Args<'_>, sign: f64, event: &'static C
         let added = series.increment(time_ms, sign * amount, &upsert)?;
         Ok::<_, Error>((added, series.newest().unwrap_or(Sample::new(time_ms, 0.0))))
     };
+    let mut refreshes = Vec::new();
     let (added, newest) = match host.write(key) {
         Slot::Foreign => return Err(Error::WrongType),
         Slot::Series(mut series) => {
+            derived::refuse_destination(host, key.name, &series)?;
+            let mut tracked = Tracked::begin_with(host, &series, time_ms);
+            tracked.before(&mut series, time_ms);
             let raised = raise(&mut series)?;
+            tracked.after(time_ms, &Ok(raised.0));
+            refreshes = tracked.end(&mut series);
             if raised.0.is_change() {
                 series.written();
             }
@@ -122,6 +129,7 @@ fn increment<H: Host>(host: &H, mut args: Args<'_>, sign: f64, event: &'static C
         effect::send_samples(host, key, &[newest]);
         host.notify(event, key);
     }
+    derived::apply(host, key.name, refreshes);
     host.reply().integer(newest.time_ms);
     Ok(())
 }

@@ -2,10 +2,13 @@
 
 use super::Command;
 use super::args::Args;
+use super::derived;
 use super::error::{Error, Result};
 use super::host::{Host, Key, Reply, Slot};
 use super::shown::some_value;
 use super::spec::{Access, Arg, Effect, Keys, Spec};
+use crate::engine::query::Span;
+use crate::engine::rule::Rule;
 use crate::engine::series::{Order, Part};
 use crate::engine::{Series, TimeRange};
 
@@ -43,7 +46,9 @@ impl Command for Info {
         let reply = host.reply();
         reply.map(FIELDS + if debug { DEBUG_FIELDS } else { 0 });
         reply_samples(reply, &series, host.memory_bytes(&series));
-        reply_options(reply, &series);
+        let source = series.links().source.as_deref();
+        let source = source.filter(|source| derived::is_tied(host, source, key.name));
+        reply_options(reply, &series, source);
         if debug {
             reply_blocks(reply, &series, key);
         }
@@ -74,7 +79,7 @@ fn reply_samples(reply: &impl Reply, series: &Series, memory_bytes: usize) {
     integer(reply, "chunkSize", series.options().chunk_bytes);
 }
 
-fn reply_options(reply: &impl Reply, series: &Series) {
+fn reply_options(reply: &impl Reply, series: &Series, source: Option<&[u8]>) {
     let options = series.options();
     reply.bulk(b"chunkType");
     reply.bulk(options.encoding.name().as_bytes());
@@ -86,13 +91,42 @@ fn reply_options(reply: &impl Reply, series: &Series) {
     reply.bulk(b"labels");
     reply.pairs(options.labels.len(), options.labels.iter().map(some_value));
     reply.bulk(b"sourceKey");
-    reply.null();
+    match source {
+        Some(source) => reply.bulk(source),
+        None => reply.null(),
+    }
     reply.bulk(b"rules");
-    reply.pairs(0, std::iter::empty());
+    reply_rules(reply, series.links().rules());
     integer(reply, "ignoreMaxTimeDiff", options.ignore.max_time_diff_ms);
     reply.bulk(b"ignoreMaxValDiff");
     reply.number(options.ignore.max_value_diff);
     integer(reply, "idleTtl", options.idle_ttl_ms);
+}
+
+/// `destination: [bucket, AGGREGATOR, align]`, in RESP2 one array each.
+fn reply_rules(reply: &impl Reply, rules: &[Rule]) {
+    let resp3 = reply.is_resp3();
+    if resp3 {
+        reply.map(rules.len());
+    } else {
+        reply.array(rules.len());
+    }
+    for rule in rules {
+        if !resp3 {
+            reply.array(4);
+        }
+        reply.bulk(&rule.destination);
+        if resp3 {
+            reply.array(3);
+        }
+        let cut = rule.cut();
+        match cut.span() {
+            Span::Milliseconds(ms) => reply.integer(ms),
+            span => reply.bulk(span.to_string().as_bytes()),
+        }
+        reply.bulk(rule.aggregator.to_string().to_uppercase().as_bytes());
+        reply.integer(cut.align_ms());
+    }
 }
 
 fn reply_blocks(reply: &impl Reply, series: &Series, key: Key<'_>) {

@@ -3,7 +3,7 @@
 
 use super::Command;
 use super::args::Args;
-use super::create::alter;
+use super::create::{alter, check_alter};
 use super::creation::{
     CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IDLE_TTL, IGNORE, LABELS, RETENTION,
 };
@@ -67,8 +67,14 @@ impl Command for MAlter {
         if options.is_empty() {
             return Err(Error::MissingValue("SET"));
         }
+        let found = host.find(&selector, Purpose::Alter)?;
+        for key in &found {
+            if let Slot::Series(series) = host.read_found(key) {
+                check_alter(host, &series, &creation)?;
+            }
+        }
         let mut changed = 0;
-        for key in host.find(&selector, Purpose::Alter)? {
+        for key in found {
             let is_there = if is_dry {
                 matches!(host.read_found(&key), Slot::Series(_))
             } else {

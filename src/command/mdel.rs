@@ -1,16 +1,18 @@
 //! `IOT.MDEL [from to] FILTER filter ... [DRYRUN]`: deletes a range of every series that a filter
 //! finds, or all of it.
 //!
-//! Without a range the samples go and the series stay, empty, as with `IOT.DEL key - +`.
+//! Without a range the samples go and the series stay, empty, as with `IOT.DEL key - +`. Destinations
+//! of rules are passed over: they follow their sources.
 
 use super::Command;
 use super::args::Args;
+use super::derived::{self, Tracked};
 use super::error::{Error, Result};
 use super::found;
 use super::host::{Host, Purpose, Reply, Slot, Writer};
 use super::range;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
-use crate::engine::TimeRange;
+use crate::engine::{Series, TimeRange};
 
 /// `IOT.MDEL`.
 #[derive(Debug)]
@@ -77,28 +79,38 @@ impl Command for MDel {
 
 /// Deletes a range of one series; returns how many samples there were.
 fn delete<H: Host>(host: &H, key: &H::Found, range: TimeRange) -> u64 {
+    let mut refreshes = Vec::new();
     let deleted = match host.write_found(key) {
-        Slot::Missing | Slot::Foreign => 0,
-        Slot::Series(mut series) => {
+        Slot::Series(mut series) if !is_destination(host, key, &series) => {
+            let mut tracked = Tracked::begin(host, &series);
             let deleted = series.delete(range);
             if deleted > 0 {
+                tracked.deleted(range);
                 series.written();
             }
+            refreshes = tracked.end(&mut series);
             deleted
         }
+        Slot::Missing | Slot::Foreign | Slot::Series(_) => 0,
     };
     if deleted > 0 {
         let (from, to) = (range.from.to_string(), range.to.to_string());
         host.replicate(c"IOT.DEL", &[key.as_ref(), from.as_bytes(), to.as_bytes()]);
         host.notify_found(c"iot.del", key);
     }
+    derived::apply(host, key.as_ref(), refreshes);
     deleted
+}
+
+/// Whether the samples of a series follow those of another, and are not deleted by themselves.
+fn is_destination<H: Host>(host: &H, key: &H::Found, series: &Series) -> bool {
+    derived::refuse_destination(host, key.as_ref(), series).is_err()
 }
 
 /// The number of samples that would be deleted.
 fn count<H: Host>(host: &H, key: &H::Found, range: TimeRange) -> u64 {
     match host.read_found(key) {
-        Slot::Missing | Slot::Foreign => 0,
-        Slot::Series(series) => series.count_in(range),
+        Slot::Series(series) if !is_destination(host, key, &series) => series.count_in(range),
+        Slot::Missing | Slot::Foreign | Slot::Series(_) => 0,
     }
 }

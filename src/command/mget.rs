@@ -4,6 +4,7 @@
 use super::Command;
 use super::args::Args;
 use super::creation::set;
+use super::derived;
 use super::error::Result;
 use super::found;
 use super::host::{Host, Reply};
@@ -75,7 +76,11 @@ impl Command for MGet {
                 reply.array(2);
             }
             shown.send(&series.options().labels, reply);
-            send_sample(series.newest(), reply);
+            let newest = match latest {
+                Some(()) => derived::with_open(host, key.as_ref(), series).newest(),
+                None => series.newest(),
+            };
+            send_sample(newest, reply);
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod create;
 mod creation;
 mod debug;
 mod delete;
+mod derived;
 mod duration;
 mod effect;
 pub mod error;
@@ -33,6 +34,7 @@ mod range;
 pub mod read;
 mod restore;
 mod rows;
+mod rule;
 mod shown;
 pub mod spec;
 
@@ -59,6 +61,7 @@ pub use query_labels::QueryLabels;
 pub use range::{MAX_FILTER_TIMES, Range, RevRange};
 pub use read::{MRead, Read};
 pub use restore::Restore;
+pub use rule::{CreateRule, DeleteRule};
 
 /// One command of the module.
 pub trait Command {
@@ -89,6 +92,8 @@ macro_rules! with_all_commands {
             $crate::command::Get,
             $crate::command::Range,
             $crate::command::RevRange,
+            $crate::command::CreateRule,
+            $crate::command::DeleteRule,
             $crate::command::MDel,
             $crate::command::MAlter,
             $crate::command::NRange,

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use super::Command;
 use super::args::Args;
 use super::creation::set;
+use super::derived;
 use super::error::{Error, Result, Token};
 use super::found;
 use super::host::Host;
@@ -34,6 +35,8 @@ pub(super) const MAX_GROUP_LABELS: usize = 16;
 struct Request {
     selector: Selector,
     query: RangeQuery,
+    /// Whether open buckets of a rule are shown.
+    is_latest: bool,
     shown: Shown,
     exclude_empty: bool,
     grouping: Option<Grouping>,
@@ -154,6 +157,7 @@ fn parse(args: &mut Args<'_>, order: Order) -> Result<Request> {
             args.finish()?;
         }
     }
+    let is_latest = given.is_latest();
     let query = given.query(&bounds, order)?;
     let columns = query
         .aggregation
@@ -170,6 +174,7 @@ fn parse(args: &mut Args<'_>, order: Order) -> Result<Request> {
     Ok(Request {
         selector: found::required(options.selector)?,
         query,
+        is_latest,
         shown: options.shown,
         exclude_empty: options.exclude_empty.is_some(),
         grouping: options.grouping,
@@ -190,7 +195,11 @@ fn execute<H: Host>(host: &H, mut args: Args<'_>, order: Order) -> Result<()> {
         .iter()
         .map(|(key, series)| Member {
             name: key.as_ref().into(),
-            series: Cow::Borrowed(&**series),
+            series: if request.is_latest {
+                derived::with_open(host, key.as_ref(), series)
+            } else {
+                Cow::Borrowed(&**series)
+            },
         })
         .collect();
     let question = SeriesQuestion {

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use super::Command;
 use super::args::Args;
+use super::derived;
 use super::error::{Error, Result};
 use super::host::{Host, Query, Reply, Run, Slot};
 use super::number;
@@ -140,11 +141,12 @@ fn execute<H: Host>(host: &H, mut args: Args<'_>, order: Order) -> Result<()> {
     let (mut words, mut given) = (Args::behind_name(&words), Given::default());
     while given.take(&mut words)? {}
     words.finish()?;
+    let is_latest = given.is_latest();
     let query = given.query(&bounds, order)?;
     let mut open = Vec::with_capacity(keys.len());
     for key in keys {
         match host.read(key) {
-            Slot::Series(series) => open.push(series),
+            Slot::Series(series) => open.push((key, series)),
             Slot::Foreign => return Err(Error::WrongType),
             Slot::Missing => return Err(Error::NoSuchKey),
         }
@@ -152,17 +154,19 @@ fn execute<H: Host>(host: &H, mut args: Args<'_>, order: Order) -> Result<()> {
     lists.reverse();
     let mut filled = 0_u64;
     let mut columns = Vec::with_capacity(open.len());
-    for series in &open {
+    for (key, series) in &open {
         let mut query = query.clone();
+        let series = if is_latest {
+            derived::with_open(host, key.name, series)
+        } else {
+            Cow::Borrowed(&**series)
+        };
         if let (Some(aggregation), Some(list)) = (&mut query.aggregation, lists.pop()) {
             aggregation.aggregators = list;
         }
-        filled = filled.saturating_add(query.filled_buckets(series));
+        filled = filled.saturating_add(query.filled_buckets(&series));
         check_filled(filled)?;
-        columns.push(Column {
-            query,
-            series: Cow::Borrowed(&**series),
-        });
+        columns.push(Column { query, series });
     }
     host.answer(Table {
         columns,

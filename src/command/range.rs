@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use super::Command;
 use super::args::Args;
 use super::creation::set;
+use super::derived;
 use super::duration;
 use super::error::{Error, Result, Token};
 use super::host::{Host, Slot};
@@ -177,6 +178,11 @@ impl Given {
             return Ok(false);
         }
         Ok(true)
+    }
+
+    /// Whether open buckets of a rule are to be shown.
+    pub(super) const fn is_latest(&self) -> bool {
+        self.latest.is_some()
     }
 
     /// The query that was asked for.
@@ -349,21 +355,27 @@ fn fill(args: &mut Args<'_>) -> Result<Fill> {
     Ok(Fill { with, max_gap_ms })
 }
 
-fn parse(args: &mut Args<'_>, order: Order) -> Result<RangeQuery> {
+fn parse(args: &mut Args<'_>) -> Result<(Bounds, Given)> {
     let bounds = bounds(args)?;
     let mut given = Given::default();
     while given.take(args)? {}
     args.finish()?;
-    given.query(&bounds, order)
+    Ok((bounds, given))
 }
 
 fn execute<H: Host>(host: &H, mut args: Args<'_>, order: Order) -> Result<()> {
     let key = args.key()?;
-    let query = parse(&mut args, order)?;
+    let (bounds, given) = parse(&mut args)?;
+    let is_latest = given.is_latest();
+    let query = given.query(&bounds, order)?;
     match host.read(key) {
         Slot::Series(series) => {
+            let series = if is_latest {
+                derived::with_open(host, key.name, &series)
+            } else {
+                Cow::Borrowed(&*series)
+            };
             query.check(&series)?;
-            let series = Cow::Borrowed(&*series);
             host.answer(RangeQuestion { query, series })
         }
         Slot::Foreign => Err(Error::WrongType),

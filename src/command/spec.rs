@@ -61,6 +61,8 @@ pub enum Keys {
     None,
     /// The first argument.
     First,
+    /// The first two arguments.
+    FirstTwo,
     /// The first argument says how many follow.
     Counted,
     /// Every `step`-th argument from the first to the last.
@@ -110,6 +112,14 @@ impl Arg {
             name: "key",
             kind: ArgKind::Key,
             ..Self::PLAIN
+        }
+    }
+
+    /// The name of a key, where there are several.
+    pub const fn named_key(name: &'static str) -> Self {
+        Self {
+            name,
+            ..Self::key()
         }
     }
 

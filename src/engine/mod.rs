@@ -5,7 +5,8 @@
 //! argument, so every operation can be replayed with the same result.
 //!
 //! A [`Series`] is the noun everything turns on; [`codec`] packs its samples, [`persist`] alone
-//! knows the stored bytes, [`index`] finds series by their labels.
+//! knows the stored bytes, [`index`] finds series by their labels,
+//! [`rule`] keeps aggregates of one series in another.
 
 pub mod aggregate;
 pub mod codec;
@@ -15,6 +16,7 @@ pub mod labels;
 pub mod options;
 pub mod persist;
 pub mod query;
+pub mod rule;
 mod sample;
 pub mod series;
 

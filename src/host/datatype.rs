@@ -290,7 +290,7 @@ fn assert_unused(series: &Stored<Series>) {
     );
 }
 
-/// A copy shares the sealed blocks.
+/// A copy shares the sealed blocks, and has no rules.
 unsafe extern "C" fn copy(
     _context: *mut RedisModuleKeyOptCtx,
     value: *const c_void,
@@ -298,7 +298,8 @@ unsafe extern "C" fn copy(
     // SAFETY: the server passes a value of the type.
     let series = unsafe { passed(value) };
     guard::or_fail(ptr::null_mut(), || {
-        let copy = series.borrow().clone();
+        let mut copy = series.borrow().clone();
+        copy.untie();
         value::into_raw(copy)
     })
 }

@@ -169,6 +169,10 @@ impl<'c> Host for ServerHost<'c> {
         found::check_index(self.context)
     }
 
+    fn found(&self, name: &[u8]) -> FoundKey {
+        FoundKey::new(self.context.server(), name)
+    }
+
     fn read_found(&self, found: &FoundKey) -> Slot<ReadSeries<'_>> {
         let name = found.server_string();
         OpenKey::by_own_name(self.context, name, Mode::Read, &self.open_count)

@@ -23,6 +23,13 @@ pub(super) struct FoundKey {
 }
 
 impl FoundKey {
+    pub(super) fn new(server: Server, name: &[u8]) -> Self {
+        Self {
+            server,
+            name: name.into(),
+        }
+    }
+
     /// The name in the server's form.
     pub(super) fn server_string(&self) -> OwnedString {
         OwnedString::new(self.server, &self.name)

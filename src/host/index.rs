@@ -28,6 +28,7 @@ use super::api::{self, Server};
 use super::context::{Context, OwnedString, ServerString};
 use super::guard;
 use super::key::{Content, Mode, OpenKey};
+use super::ties;
 use super::waiting;
 use crate::engine::index::Index;
 use crate::engine::labels::Labels;
@@ -141,15 +142,33 @@ unsafe extern "C" fn key_event(
     let Some(key) = std::ptr::NonNull::new(key) else {
         return api::OK;
     };
-    let brings = [c"loaded", c"restore", c"rename_to", c"move_to", c"copy_to"];
-    if !brings.contains(&event) {
+    let known = [
+        c"loaded",
+        c"restore",
+        c"rename_from",
+        c"rename_to",
+        c"move_to",
+        c"copy_to",
+    ];
+    if !known.contains(&event) {
         return api::OK;
     }
     // SAFETY: the server passes a context, and it is not kept.
     let context = unsafe { Context::new(server, ctx) };
     // SAFETY: the server passes the key's name, and it is not kept.
     let key = unsafe { ServerString::new(key) };
-    guard::or_fail((), || arrived(context, key));
+    guard::or_fail((), || {
+        let name = context.bytes(key);
+        if event == c"rename_from" {
+            return ties::renamed_from(name);
+        }
+        arrived(context, key);
+        if event == c"rename_to" {
+            ties::renamed_to(context, name);
+        } else if event == c"restore" || event == c"move_to" {
+            ties::arrived(context, name);
+        }
+    });
     api::OK
 }
 

@@ -39,6 +39,7 @@ mod reply;
 mod scan;
 mod settings;
 mod text;
+mod ties;
 mod value;
 mod waiting;
 

@@ -71,7 +71,9 @@ fn register_one<C: Command>(context: Context<'_>) -> Result<(), String> {
 
 /// The name by which clients for time series know a command.
 fn alias(name: &str) -> Option<String> {
-    const KNOWN: [&str; 19] = [
+    const KNOWN: [&str; 21] = [
+        "CREATERULE",
+        "DELETERULE",
         "CREATE",
         "ALTER",
         "ADD",
@@ -143,6 +145,7 @@ fn flags(spec: &Spec) -> &'static CStr {
 const fn key_triple(keys: Keys) -> (c_int, c_int, c_int) {
     match keys {
         Keys::First => (1, 1, 1),
+        Keys::FirstTwo => (1, 2, 1),
         Keys::Every { step } => (1, -1, step),
         Keys::None | Keys::Counted | Keys::After { .. } => (0, 0, 0),
     }

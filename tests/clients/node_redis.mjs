@@ -12,10 +12,7 @@ const version = require('@redis/time-series/package.json').version;
 
 // Commands that the server does not have yet, and how to call them. The test fails once it has them:
 // then they move to a check of their own.
-const NOT_YET = {
-  createRule: ['comes with downsampling rules', ts => ts.createRule('r', 's', 'AVG', 1000)],
-  deleteRule: ['comes with downsampling rules', ts => ts.deleteRule('r', 's')],
-};
+const NOT_YET = {};
 
 const at = (timestamp, value) => ({ timestamp, value });
 const row = (timestamp, ...values) => ({ timestamp, values });
@@ -190,6 +187,22 @@ async function sideBySide(ts) {
   await checkFails(ts.nRange(['r', 'none'], '-', '+'), 'the key does not exist');
 }
 
+async function rules(ts) {
+  await check(ts.create('src'), 'OK');
+  await check(ts.create('dst'), 'OK');
+  await check(ts.createRule('src', 'dst', 'AVG', 1000), 'OK');
+  for (const { timestamp, value } of R) await check(ts.add('src', timestamp, value), timestamp);
+  await check(ts.range('dst', '-', '+'), [at(1000, 2), at(2000, 7)]);
+  await check(ts.range('dst', '-', '+', { LATEST: true }), [at(1000, 2), at(2000, 7), at(4000, 5)]);
+  await check(ts.get('dst', { LATEST: true }), at(4000, 5));
+  const { rules: [rule] } = await ts.info('src');
+  await check(Promise.resolve([rule.key, rule.timeBucket, rule.aggregationType]), ['dst', 1000, 'AVG']);
+  await check(ts.info('dst').then(info => info.sourceKey), 'src');
+  await check(ts.deleteRule('src', 'dst'), 'OK');
+  await check(ts.info('src').then(info => info.rules), []);
+  await checkFails(ts.deleteRule('src', 'dst'), 'compaction rule does not exist');
+}
+
 async function read(ts) {
   const { EARLIEST, LATEST, NEW } = timeSeries.TS_READ_TIMESTAMP;
   await check(ts.read('r', EARLIEST), R);
@@ -280,7 +293,7 @@ async function transactions(ts, _resp, client) {
   await check(multi.ts.get('p').ts.range('p', '-', '+').exec(), [1, 2, at(2, 3), [at(1, 1), at(2, 3)]]);
 }
 
-const CHECKS = [createAlterInfo, addDelete, incrByDecrBy, ranges, sideBySide, read, getMGet, queries, mRanges, transactions];
+const CHECKS = [createAlterInfo, addDelete, incrByDecrBy, ranges, sideBySide, rules, read, getMGet, queries, mRanges, transactions];
 
 // The commands by what they are, each with all its names.
 const commands = new Map();

@@ -13,10 +13,7 @@ from redis.commands.timeseries import TimeSeries
 
 # Methods of commands that the server does not have yet, and how to call them. The test fails once
 # it has them: then they move to a check of their own.
-NOT_YET = {
-    "createrule": ("comes with downsampling rules", lambda ts: ts.createrule("r", "s", "avg", 1000)),
-    "deleterule": ("comes with downsampling rules", lambda ts: ts.deleterule("r", "s")),
-}
+NOT_YET = {}
 
 # The samples of the series that ranges are asked of.
 R = [[1000, 1.0], [1500, 3.0], [2500, 7.0], [4500, 5.0]]
@@ -205,6 +202,26 @@ def side_by_side(ts, _client):
     check_fails(lambda: ts.nrange(["r", "none"], "-", "+"), "the key does not exist")
 
 
+def rules(ts, _client):
+    check(ts.create("src"), True)
+    check(ts.create("dst"), True)
+    check(ts.createrule("src", "dst", "avg", 1000), True)
+    check(ts.createrule("src", "dst2", "max", 2000, 500) if ts.create("dst2") else None, True)
+    check(ts.madd([("src", at, value) for at, value in R]), [at for at, _ in R])
+    check(ts.range("dst", "-", "+"), [[1000, 2.0], [2000, 7.0]])
+    check(ts.range("dst", "-", "+", latest=True), [[1000, 2.0], [2000, 7.0], [4000, 5.0]])
+    check([ts.get("dst"), ts.get("dst", latest=True)], [[2000, 7.0], [4000, 5.0]])
+    check(ts.range("dst2", "-", "+"), [[500, 3.0], [2500, 7.0]])
+    info = ts.info("src")
+    check(len(info.rules), 2)
+    check(ts.info("dst").source_key, "src")
+    check(ts.deleterule("src", "dst"), True)
+    check(ts.deleterule("src", "dst2"), True)
+    check(len(ts.info("src").rules), 0)
+    check(ts.info("dst").source_key, None)
+    check_fails(lambda: ts.deleterule("src", "dst"), "compaction rule does not exist")
+
+
 def read(ts, _client):
     check(ts.read("r", "-"), R)
     check(ts.read("r", "+"), R[3:])
@@ -330,7 +347,7 @@ def legacy(ts, protocol):
 
 
 CHECKS = [
-    create_alter_info, add_madd_delete, incrby_decrby, ranges, side_by_side, read, get_mget, queries, mranges, pipelines,
+    create_alter_info, add_madd_delete, incrby_decrby, ranges, side_by_side, rules, read, get_mget, queries, mranges, pipelines,
 ]
 
 

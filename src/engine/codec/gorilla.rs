@@ -229,6 +229,12 @@ impl Encoder {
         self.len == 0
     }
 
+    /// Time of the first sample: it stands plainly at the start.
+    pub fn first_time_ms(&self) -> Option<i64> {
+        let first = self.buffer().first_chunk()?;
+        Some(i64::from_be_bytes(*first))
+    }
+
     /// Time of the sample pushed last.
     pub fn last_time_ms(&self) -> Option<i64> {
         (self.len > 0).then_some(self.clock.time_ms())

@@ -4,6 +4,7 @@
 //! append-only file and the golden files of the tests all store the same records, each framed in
 //! its own way: that is what [`Sink`] and [`Source`] are for.
 
+mod links;
 mod series;
 
 use super::{Error, Result};
@@ -15,7 +16,8 @@ pub use series::{read_series, write_series};
 /// |---|---|
 /// | 1 | the form as it began |
 /// | 2 | `idle_ttl_ms` |
-pub const VERSION: u32 = 2;
+/// | 3 | downsampling rules |
+pub const VERSION: u32 = 3;
 
 /// Most bytes of one record. A block is at most half of it; what claims more is corrupt.
 pub const MAX_RECORD_BYTES: usize = 16 << 20;

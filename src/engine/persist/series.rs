@@ -4,6 +4,7 @@
 //! record 0   | retention_ms i64 | chunk_bytes u32 | encoding u8 | policy u8 (255: none) |
 //!            | ignore time i64 | ignore value f64 | idle_ttl_ms i64, from version 2 on |
 //!            | sealed blocks u32 | labels, packed .. |
+//! record 1   what ties it to other series, from version 3 on: see `links`
 //! record i   | form u8 | count u16 | payload .. |                  one a sealed block
 //! last       | form u8 | count u16 | payload .. |                  the open block, maybe empty
 //! ```
@@ -11,6 +12,7 @@
 //! Summaries are not stored: they are made from the samples, so they cannot lie. That means
 //! reading decodes every block once, and what does not decode, or is out of order, is refused.
 
+use super::links;
 use super::{Sink, Source};
 use crate::engine::codec::{Columns, gorilla};
 use crate::engine::labels::Labels;
@@ -29,6 +31,7 @@ const BLOCK_HEAD: usize = 3;
 pub fn write_series(series: &Series, sink: &mut impl Sink) {
     let sealed = u32::try_from(series.sealed().len()).unwrap_or(u32::MAX);
     sink.record(&header(series.options(), sealed));
+    sink.record(&links::write(series.links()));
     for block in series.sealed().iter() {
         sink.record(&block_record(block.form(), block.len(), block.bytes()));
     }
@@ -59,6 +62,11 @@ pub fn read_series(source: &mut impl Source, version: u32) -> Result<Series> {
         return Err(Error::Corrupt { what: "version" });
     }
     let (options, sealed_count) = read_header(&source.record()?, version)?;
+    let links = if has_links(version) {
+        links::read(&source.record()?)?
+    } else {
+        None
+    };
     let mut sealed = Blocks::default();
     let mut columns = Columns::default();
     for _ in 0..sealed_count {
@@ -77,12 +85,19 @@ pub fn read_series(source: &mut impl Source, version: u32) -> Result<Series> {
         });
     }
     gorilla::decode(payload, count, &mut columns)?;
-    Series::from_blocks(options, sealed, &columns)
+    let mut series = Series::from_blocks(options, sealed, &columns)?;
+    series.tie(links);
+    Ok(series)
 }
 
 /// Whether the header has `idle_ttl_ms`.
 const fn has_idle_ttl(version: u32) -> bool {
     version >= 2
+}
+
+/// Whether there is a record of links behind the header.
+const fn has_links(version: u32) -> bool {
+    version >= 3
 }
 
 fn header(options: &Options, sealed: u32) -> Vec<u8> {
@@ -162,7 +177,8 @@ fn read_block(record: &[u8]) -> Result<(Form, usize, &[u8])> {
     Ok((form, usize::from(count), rest))
 }
 
-fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N]> {
+/// Takes so many bytes off the front.
+pub(super) fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N]> {
     let (head, tail) = rest
         .split_first_chunk()
         .ok_or(Error::Corrupt { what: "record" })?;

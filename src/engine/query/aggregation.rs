@@ -81,7 +81,7 @@ impl Aggregation {
     }
 
     /// Whether the numbers around a bucket matter, be they outside the range.
-    pub(super) fn looks_around(&self) -> bool {
+    pub(in crate::engine) fn looks_around(&self) -> bool {
         self.empty || self.aggregators.iter().any(|one| one.looks_around())
     }
 

@@ -124,7 +124,7 @@ impl Selection {
     /// The number nearest to `time_ms` on one side of it, exclusive, inside or outside the range:
     /// the newest before with [`Order::Descending`], the oldest after with [`Order::Ascending`].
     /// It passes the filter and is not NaN.
-    fn neighbour(
+    pub(in crate::engine) fn neighbour(
         &self,
         series: &Series,
         time_ms: Timestamp,

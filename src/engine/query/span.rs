@@ -1,5 +1,7 @@
 //! Lengths of time, of which some are those of a calendar.
 
+use std::fmt;
+
 /// A length of time, not negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Span {
@@ -9,6 +11,17 @@ pub enum Span {
     Weeks(i64),
     /// So many months of the calendar, which have no length in milliseconds.
     Months(i64),
+}
+
+impl fmt::Display for Span {
+    /// As clients write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Milliseconds(ms) => write!(f, "{ms}"),
+            Self::Weeks(weeks) => write!(f, "{weeks}w"),
+            Self::Months(months) => write!(f, "{months}mo"),
+        }
+    }
 }
 
 const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1000;

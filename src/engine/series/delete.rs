@@ -16,6 +16,7 @@ impl Series {
         // Otherwise the window would move back with the newest sample, and what was hidden
         // would come to light again.
         self.forget_hidden();
+        self.forget_next_close();
         let mut deleted = self.delete_sealed(range);
         if let Some(open) = &self.open
             && range.from <= open.newest.time_ms

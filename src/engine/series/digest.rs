@@ -2,6 +2,7 @@
 
 use super::{Order, Series};
 use crate::engine::codec::Columns;
+use crate::engine::query::Zone;
 
 /// Samples of one piece: pieces must not depend on how blocks happen to lie.
 const PIECE_SAMPLES: usize = 512;
@@ -21,6 +22,15 @@ impl Series {
         feed(&options.ignore.max_time_diff_ms.to_le_bytes());
         feed(&options.ignore.max_value_diff.to_le_bytes());
         feed(options.labels.packed());
+        // Where a series comes from is found out again wherever it matters, its rules are not.
+        for rule in self.links().rules() {
+            feed(&rule.destination);
+            let (cut, zone) = (rule.cut(), rule.cut().zone().map(Zone::name));
+            feed(format!("{} {:?} {zone:?}", rule.aggregator, cut.span()).as_bytes());
+            feed(&cut.align_ms().to_le_bytes());
+            feed(&rule.delay_ms.to_le_bytes());
+            feed(&rule.since_ms.to_le_bytes());
+        }
         let visible = self.visible();
         let mut columns = Columns::default();
         let mut piece = Vec::with_capacity(16 * PIECE_SAMPLES);

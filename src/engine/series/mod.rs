@@ -28,8 +28,11 @@ mod late;
 mod open;
 mod settle;
 
+use triomphe::Arc;
+
 use super::codec::Columns;
 use super::options::{Encoding, Options};
+use super::rule::Links;
 use super::{Error, Result, Sample, TimeRange, Timestamp};
 use block::{Block, Form, Payload, SPLIT_SAMPLES};
 pub use blocks::Blocks;
@@ -44,6 +47,8 @@ pub struct Series {
     options: Options,
     sealed: Blocks,
     open: Option<Open>,
+    /// What ties it to other series; mostly nothing.
+    pub(super) links: Option<Arc<Links>>,
 }
 
 /// A heap allocation of a series, for a host that accounts for memory.
@@ -62,6 +67,7 @@ impl Series {
             options,
             sealed: Blocks::default(),
             open: None,
+            links: None,
         }
     }
 
@@ -74,6 +80,7 @@ impl Series {
             options,
             sealed,
             open: None,
+            links: None,
         };
         block::check_times(&open.times)?;
         for (&time_ms, &value) in open.times.iter().zip(&open.values) {

@@ -22,8 +22,6 @@ use crate::engine::{Sample, Timestamp};
 #[derive(Clone, Debug)]
 pub(super) struct Open {
     tail: Tail,
-    /// Time of the first sample of a stream; meaningless where it has none.
-    first_ms: Timestamp,
     pub(super) newest: Sample,
 }
 
@@ -51,7 +49,6 @@ impl Open {
     pub(super) const fn starting_with(sample: Sample) -> Self {
         Self {
             tail: Tail::Stream(Encoder::new()),
-            first_ms: 0,
             newest: sample,
         }
     }
@@ -66,9 +63,6 @@ impl Open {
         let Sample { time_ms, value } = self.newest;
         match &mut self.tail {
             Tail::Stream(encoder) => {
-                if encoder.is_empty() {
-                    self.first_ms = time_ms;
-                }
                 encoder.push(time_ms, value);
             }
             Tail::Columns(plain) => {
@@ -128,7 +122,6 @@ impl Open {
             for (&time_ms, &value) in plain.columns.times.iter().zip(&plain.columns.values) {
                 encoder.push(time_ms, value);
             }
-            self.first_ms = plain.columns.times.first().copied().unwrap_or_default();
             self.tail = Tail::Stream(encoder);
         }
     }
@@ -174,8 +167,7 @@ impl Open {
 
     pub(super) fn first_ms(&self) -> Timestamp {
         match &self.tail {
-            Tail::Stream(encoder) if !encoder.is_empty() => self.first_ms,
-            Tail::Stream(_) => self.newest.time_ms,
+            Tail::Stream(encoder) => encoder.first_time_ms().unwrap_or(self.newest.time_ms),
             Tail::Columns(plain) => match plain.columns.times.first() {
                 Some(&first_ms) => first_ms,
                 None => self.newest.time_ms,

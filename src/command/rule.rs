@@ -1,0 +1,433 @@
+//! `IOT.CREATERULE` and `IOT.DELETERULE`: aggregates of one series, kept in another.
+//!
+//! ```text
+//! IOT.CREATERULE source destination AGGREGATION agg bucket [alignTimestamp] [TZ zone]
+//!                [DELAY duration] [BACKFILL [FROM time]] [CREATE [creation options]]
+//! IOT.DELETERULE source destination
+//! ```
+//!
+//! Replicas and the append-only file get the rule with `SINCE`, the time with which its first bucket
+//! begins, and what was filled in behind it.
+
+use super::Command;
+use super::args::Args;
+use super::creation::{
+    CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IDLE_TTL, IGNORE, LABELS, RETENTION, set,
+};
+use super::derived;
+use super::duration;
+use super::effect;
+use super::error::{Error, Result, Token};
+use super::host::{Host, Key, Reply, Slot, Writer};
+use super::number;
+use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
+use crate::engine::aggregate::Aggregator;
+use crate::engine::query::Zone;
+use crate::engine::rule::{Cut, MAX_RULES, Refresh, Rule};
+use crate::engine::{self, Series, TimeRange, Timestamp};
+
+/// Longest name of a key that a rule may tie, in bytes.
+const MAX_KEY_BYTES: usize = 65_535;
+/// Longest chain of rules that is looked through for a circle.
+const MAX_CHAIN: usize = 64;
+
+/// From where a rule is filled in when it is made.
+#[derive(Clone, Copy)]
+enum Begin {
+    /// The bucket that is open.
+    Open,
+    /// The bucket that holds a time, and all after it.
+    Backfill(Timestamp),
+    /// As a master has decided, which sends what was filled in.
+    Decided(Timestamp),
+}
+
+/// A rule as a client gave it.
+struct Given {
+    aggregator: Aggregator,
+    cut: Cut,
+    delay_ms: i64,
+    begin: Begin,
+    creation: Option<Creation>,
+}
+
+fn parse(args: &mut Args<'_>) -> Result<Given> {
+    if !args.keyword("AGGREGATION") {
+        return Err(Error::MissingValue("AGGREGATION"));
+    }
+    let [aggregator] = number::aggregators(args.take("aggregator")?)?[..] else {
+        return Err(Error::Conflict(
+            "CREATERULE requires exactly one aggregation type",
+        ));
+    };
+    let text = args.take("bucketDuration")?;
+    let span = duration::span(text)
+        .ok_or_else(|| Error::Invalid("Couldn't parse bucketDuration", Token::from(text)))?;
+    if span.is_zero() {
+        return Err(Error::Conflict("bucketDuration must be greater than zero"));
+    }
+    let align_ms = args.peek().and_then(number::whole);
+    if align_ms.is_some() {
+        args.take("alignTimestamp")?;
+    }
+    let (mut zone, mut delay_ms, mut begin, mut creation) = (None, None, None, None);
+    while !args.is_empty() {
+        if args.keyword("TZ") {
+            set(&mut zone, "TZ", time_zone(args)?)?;
+        } else if args.keyword("DELAY") {
+            set(&mut delay_ms, "DELAY", delay(args)?)?;
+        } else if args.keyword("BACKFILL") {
+            let from_ms = if args.keyword("FROM") {
+                number::timestamp(args.take("FROM")?)?
+            } else {
+                0
+            };
+            set(&mut begin, "BACKFILL", Begin::Backfill(from_ms))?;
+        } else if args.keyword("SINCE") {
+            let since_ms = number::timestamp(args.take("SINCE")?)?;
+            set(&mut begin, "SINCE", Begin::Decided(since_ms))?;
+        } else if args.keyword("CREATE") {
+            let mut options = Creation::default();
+            while options.take(args)? {}
+            set(&mut creation, "CREATE", options)?;
+        } else {
+            args.finish()?;
+        }
+    }
+    if align_ms.is_some() && (zone.is_some() || span.milliseconds().is_none()) {
+        return Err(Error::Conflict(
+            "alignTimestamp cannot be used with buckets by the calendar, which are where it says",
+        ));
+    }
+    Ok(Given {
+        aggregator,
+        cut: Cut::new(span, zone, align_ms.unwrap_or(0))?,
+        delay_ms: delay_ms.unwrap_or(0),
+        begin: begin.unwrap_or(Begin::Open),
+        creation,
+    })
+}
+
+fn time_zone(args: &mut Args<'_>) -> Result<Zone> {
+    let text = args.take("TZ")?;
+    Zone::by_name(text).ok_or_else(|| Error::Invalid("unknown time zone", Token::from(text)))
+}
+
+fn delay(args: &mut Args<'_>) -> Result<i64> {
+    let text = args.take("DELAY")?;
+    duration::milliseconds(text)
+        .ok_or_else(|| Error::Invalid("Couldn't parse DELAY", Token::from(text)))
+}
+
+/// Why a source cannot have a rule to a destination, or nothing.
+fn check<H: Host>(host: &H, source: Key<'_>, destination: Key<'_>, given: &Given) -> Result<()> {
+    if source.name == destination.name {
+        return Err(Error::Conflict(
+            "the source key and destination key should be different",
+        ));
+    }
+    if source.name.len().max(destination.name.len()) > MAX_KEY_BYTES {
+        return Err(limit("bytes in a key of a rule", MAX_KEY_BYTES));
+    }
+    match host.read(source) {
+        Slot::Missing => return Err(Error::NoSuchKey),
+        Slot::Foreign => return Err(Error::WrongType),
+        Slot::Series(series) => check_source(&series, given)?,
+    }
+    match host.read(destination) {
+        Slot::Foreign => Err(Error::WrongType),
+        Slot::Missing if given.creation.is_none() => Err(Error::NoSuchKey),
+        Slot::Missing => Ok(()),
+        Slot::Series(series) => {
+            let other = series.links().source.as_deref();
+            if other.is_some_and(|other| derived::is_tied(host, other, destination.name)) {
+                return Err(Error::Conflict(
+                    "the destination key already has a src rule",
+                ));
+            }
+            drop(series);
+            check_circle(host, source.name, destination.name)
+        }
+    }
+}
+
+fn check_source(series: &Series, given: &Given) -> Result<()> {
+    if series.links().rules().len() == MAX_RULES {
+        return Err(limit("rules of a series", MAX_RULES));
+    }
+    check_retention(
+        series.options().retention_ms,
+        given.cut.longest_ms().saturating_add(given.delay_ms),
+    )
+}
+
+/// Whether every bucket is whole when it is closed.
+fn check_retention(retention_ms: i64, shortest_ms: i64) -> Result<()> {
+    if retention_ms != 0 && retention_ms < shortest_ms {
+        return Err(Error::Conflict(
+            "the retention of the source is shorter than a bucket of its rule and its delay",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a source may have another retention.
+///
+/// # Errors
+/// `Conflict` where a rule needs a longer one.
+pub(super) fn check_new_retention(series: &Series, retention_ms: i64) -> Result<()> {
+    let rules = series.links().rules().iter();
+    let shortest_ms = rules.map(Rule::shortest_retention_ms).max().unwrap_or(0);
+    check_retention(retention_ms, shortest_ms)
+}
+
+fn limit(what: &'static str, max: usize) -> Error {
+    let max = max as u64;
+    engine::Error::Limit { what, max }.into()
+}
+
+/// Whether rules lead from the destination back to the source.
+fn check_circle<H: Host>(host: &H, source: &[u8], destination: &[u8]) -> Result<()> {
+    let mut paths = vec![vec![destination.to_vec()]];
+    while let Some(path) = paths.pop() {
+        let Some(last) = path.last() else { continue };
+        if path.len() > MAX_CHAIN {
+            return Err(limit("rules in a chain", MAX_CHAIN));
+        }
+        let Slot::Series(series) = host.read_found(&host.found(last)) else {
+            continue;
+        };
+        for rule in series.links().rules() {
+            let mut longer = path.clone();
+            longer.push(rule.destination.to_vec());
+            if *rule.destination == *source {
+                let path: Vec<String> = std::iter::once(source.to_vec())
+                    .chain(longer)
+                    .map(|key| Token::from(&key[..]).to_string())
+                    .collect();
+                return Err(Error::Circle(path.join(" -> ")));
+            }
+            paths.push(longer);
+        }
+    }
+    Ok(())
+}
+
+/// `IOT.CREATERULE`.
+#[derive(Debug)]
+pub struct CreateRule;
+
+impl Command for CreateRule {
+    const SPEC: Spec = Spec {
+        name: "IOT.CREATERULE",
+        arity: -6,
+        effect: Effect::Write,
+        fast: false,
+        keys: Keys::FirstTwo,
+        access: Access::UpdateAndRead,
+        summary: "Keeps aggregates of one series in another",
+        since: "0.1.0",
+        complexity: "O(1); O(N) with BACKFILL, where N is the number of samples of the source",
+        args: &[
+            Arg::named_key("source-key"),
+            Arg::named_key("destination-key"),
+            Arg::value("aggregator", ArgKind::String).after("AGGREGATION"),
+            Arg::value("bucket-duration", ArgKind::String),
+            Arg::value("align-timestamp", ArgKind::Integer).or_none(),
+            Arg::option("TZ", "time-zone", ArgKind::String),
+            Arg::option("DELAY", "delay", ArgKind::String),
+            Arg::block("backfill", &[Arg::option("FROM", "from", ArgKind::Integer)])
+                .after("BACKFILL")
+                .or_none(),
+            Arg::block(
+                "create",
+                &[
+                    RETENTION,
+                    IDLE_TTL,
+                    ENCODING,
+                    CHUNK_SIZE,
+                    DUPLICATE_POLICY,
+                    IGNORE,
+                    LABELS,
+                ],
+            )
+            .after("CREATE")
+            .or_none(),
+        ],
+    };
+
+    fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
+        let (source, destination) = (args.key()?, args.key()?);
+        let given = parse(&mut args)?;
+        let is_replay = host.is_replay();
+        if !is_replay {
+            check(host, source, destination, &given)?;
+        }
+        let created = create_destination(host, destination, &given)?;
+        let (rule, refresh) = tie(host, source, destination, &given)?;
+        if is_replay {
+            host.replicate_verbatim();
+        } else {
+            if let Some(options) = created {
+                effect::send_creation(host, destination, &options);
+            }
+            send(host, source, &rule);
+            host.notify(c"iot.createrule:src", source);
+            host.notify(c"iot.createrule:dest", destination);
+        }
+        derived::apply(host, source.name, refresh.into_iter().collect());
+        host.reply().ok();
+        Ok(())
+    }
+}
+
+/// Makes the destination, if that is wanted and there is none, and checks that the rule finds no
+/// samples where it would put its own.
+fn create_destination<H: Host>(
+    host: &H,
+    destination: Key<'_>,
+    given: &Given,
+) -> Result<Option<engine::options::Options>> {
+    match (host.read(destination), &given.creation) {
+        (Slot::Missing, Some(creation)) => {
+            let options = creation.options(&host.settings());
+            let mut series = host.create(destination, Series::new(options.clone()));
+            series.written();
+            Ok(Some(options))
+        }
+        (Slot::Missing, None) => Err(Error::NoSuchKey),
+        (Slot::Foreign, _) => Err(Error::WrongType),
+        (Slot::Series(_), _) => Ok(None),
+    }
+}
+
+/// Ties both ends; returns the rule, and what the destination must hold at once.
+fn tie<H: Host>(
+    host: &H,
+    source: Key<'_>,
+    destination: Key<'_>,
+    given: &Given,
+) -> Result<(Rule, Option<Refresh>)> {
+    let Slot::Series(mut series) = host.write(source) else {
+        return Err(Error::NoSuchKey);
+    };
+    let newest_ms = series.newest().map(|newest| newest.time_ms);
+    let rule_since = |since_ms| {
+        Rule::new(
+            destination.name.into(),
+            given.aggregator,
+            given.cut.clone(),
+            given.delay_ms,
+            since_ms,
+        )
+    };
+    let rule = match given.begin {
+        Begin::Backfill(from_ms) | Begin::Decided(from_ms) => rule_since(from_ms),
+        Begin::Open => rule_since(rule_since(0).closed_until_ms(newest_ms).max(0)),
+    };
+    let refresh = match given.begin {
+        Begin::Backfill(_) => Some(rule.backfill(&series)),
+        Begin::Open | Begin::Decided(_) => None,
+    };
+    let Slot::Series(mut other) = host.write(destination) else {
+        return Err(Error::NoSuchKey);
+    };
+    let is_in_the_way = refresh.is_none()
+        && !host.is_replay()
+        && other.count_in(TimeRange::new(rule.since_ms.max(0), Timestamp::MAX)) > 0;
+    if is_in_the_way {
+        return Err(Error::Conflict(
+            "the destination has samples where the rule would put its own: delete them, or use BACKFILL",
+        ));
+    }
+    other.relink(|from, _| *from = Some(source.name.into()));
+    other.written();
+    series.relink(|_, rules| {
+        rules.retain(|old| *old.destination != *destination.name);
+        rules.push(rule.clone());
+    });
+    series.written();
+    Ok((rule, refresh))
+}
+
+/// Sends a rule with the time that it begins with.
+fn send<H: Host>(host: &H, source: Key<'_>, rule: &Rule) {
+    let aggregator = rule.aggregator.to_string();
+    let cut = rule.cut();
+    let span = cut.span().to_string();
+    let align = cut.align_ms().to_string();
+    let delay = rule.delay_ms.to_string();
+    let since = rule.since_ms.max(0).to_string();
+    let mut args: Vec<&[u8]> = vec![
+        source.name,
+        &rule.destination,
+        b"AGGREGATION",
+        aggregator.as_bytes(),
+        span.as_bytes(),
+    ];
+    if cut.align_ms() != 0 {
+        args.push(align.as_bytes());
+    }
+    if let Some(zone) = cut.zone() {
+        args.extend([&b"TZ"[..], zone.name().as_bytes()]);
+    }
+    args.extend([
+        &b"DELAY"[..],
+        delay.as_bytes(),
+        &b"SINCE"[..],
+        since.as_bytes(),
+    ]);
+    host.replicate(c"IOT.CREATERULE", &args);
+}
+
+/// `IOT.DELETERULE`.
+#[derive(Debug)]
+pub struct DeleteRule;
+
+impl Command for DeleteRule {
+    const SPEC: Spec = Spec {
+        name: "IOT.DELETERULE",
+        arity: 3,
+        effect: Effect::Write,
+        fast: true,
+        keys: Keys::FirstTwo,
+        access: Access::Update,
+        summary: "Ends a downsampling rule; the destination keeps its samples",
+        since: "0.1.0",
+        complexity: "O(R) where R is the number of rules of the source",
+        args: &[
+            Arg::named_key("source-key"),
+            Arg::named_key("destination-key"),
+        ],
+    };
+
+    fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
+        let (source, destination) = (args.key()?, args.key()?);
+        args.finish()?;
+        match host.write(source) {
+            Slot::Series(mut series) if series.links().rule_to(destination.name).is_some() => {
+                series.relink(|_, rules| {
+                    rules.retain(|rule| *rule.destination != *destination.name);
+                });
+                series.written();
+            }
+            _ if host.is_replay() => {}
+            Slot::Missing => return Err(Error::NoSuchKey),
+            Slot::Foreign => return Err(Error::WrongType),
+            Slot::Series(_) => {
+                return Err(Error::Conflict("compaction rule does not exist"));
+            }
+        }
+        if let Slot::Series(mut series) = host.write(destination)
+            && series.links().source.as_deref() == Some(source.name)
+        {
+            series.relink(|from, _| *from = None);
+            series.written();
+        }
+        host.replicate_verbatim();
+        host.notify(c"iot.deleterule:src", source);
+        host.notify(c"iot.deleterule:dest", destination);
+        host.reply().ok();
+        Ok(())
+    }
+}

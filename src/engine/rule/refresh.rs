@@ -1,0 +1,213 @@
+//! What a change of the source means for its destinations.
+//!
+//! ```text
+//!             since          retention       closed before     closed now
+//! source  ....|...............::|::::::[ late ]....|[ in order ......... ]|.. newest
+//!             '- not the rule's-'      '- again -'  '- for the first time '
+//! ```
+
+use super::Rule;
+use crate::engine::query::{Filter, Halted, RangeQuery, Rows, Selection, Unwatched};
+use crate::engine::series::Order;
+use crate::engine::{Sample, Series, TimeRange, Timestamp};
+
+/// Notes what changes in a series that has rules.
+#[derive(Debug)]
+pub struct Changes {
+    /// Time of the newest sample before.
+    before_ms: Option<Timestamp>,
+    /// What was touched, in no order.
+    touched: Vec<TimeRange>,
+}
+
+/// What a destination must hold in a range of time, and nothing else there.
+#[derive(Debug)]
+pub struct Refresh {
+    /// The key of the destination.
+    pub destination: Box<[u8]>,
+    /// From the first time of a bucket to the last of one.
+    pub range: TimeRange,
+    /// In order of time.
+    pub samples: Vec<Sample>,
+}
+
+impl Changes {
+    /// Begins before anything changes.
+    pub fn of(series: &Series) -> Self {
+        Self {
+            before_ms: series.newest().map(|newest| newest.time_ms),
+            touched: Vec::new(),
+        }
+    }
+
+    /// Notes that a sample at this time has changed, or has come.
+    pub fn touch(&mut self, time_ms: Timestamp) {
+        match self.touched.last_mut() {
+            // In order, as most come; what lies between is looked at again and found as it was.
+            Some(last) if last.to < time_ms && self.before_ms < Some(last.from) => {
+                last.to = time_ms;
+            }
+            _ => self.touched.push(TimeRange::new(time_ms, time_ms)),
+        }
+    }
+
+    /// Notes that samples of a range were removed.
+    pub fn touch_range(&mut self, range: TimeRange) {
+        self.touched.push(range);
+    }
+
+    /// Whether a sample at `time_ms` would push samples out of the retention window that belong to
+    /// a bucket not closed yet.
+    pub fn would_lose(series: &Series, time_ms: Timestamp) -> bool {
+        let retention_ms = series.options().retention_ms;
+        let newest_ms = series.newest().map(|newest| newest.time_ms);
+        if retention_ms == 0 || newest_ms.is_none_or(|newest_ms| time_ms <= newest_ms) {
+            return false;
+        }
+        let from_ms = time_ms.saturating_sub(retention_ms);
+        let rules = series.links().rules().iter();
+        rules
+            .map(|rule| rule.closed_until_ms(newest_ms).max(0))
+            .any(|open_ms| open_ms < from_ms)
+    }
+
+    /// What the destinations must hold after what was noted, as if the newest sample were at
+    /// `newest_ms`; begins anew from there.
+    pub fn refreshes(&mut self, series: &mut Series, newest_ms: Option<Timestamp>) -> Vec<Refresh> {
+        let mut refreshes = Vec::new();
+        for rule in series.links().rules() {
+            for range in self.ranges(rule, series, newest_ms) {
+                refreshes.push(Refresh {
+                    destination: rule.destination.clone(),
+                    samples: samples(rule, series, range),
+                    range: TimeRange::new(range.from.max(0), range.to),
+                });
+            }
+        }
+        self.before_ms = newest_ms;
+        self.touched.clear();
+        series.note_next_close();
+        refreshes
+    }
+
+    /// The buckets of a rule to be asked for again: ranges in order of time, none of which touch.
+    fn ranges(&self, rule: &Rule, series: &Series, newest_ms: Option<Timestamp>) -> Vec<TimeRange> {
+        let before_ms = rule.closed_until_ms(self.before_ms);
+        let now_ms = rule.closed_until_ms(newest_ms);
+        let mut ranges = Vec::new();
+        // What is closed now and was not, or the other way round.
+        let (from_ms, to_ms) = (before_ms.min(now_ms), before_ms.max(now_ms));
+        if from_ms < to_ms {
+            ranges.push(TimeRange::new(from_ms.max(rule.since_ms), to_ms - 1));
+        }
+        for touched in &self.touched {
+            let touched = reach(rule, series, *touched);
+            if touched.from < now_ms {
+                let (first, last) = (rule.bucket(touched.from), rule.bucket(touched.to));
+                let to_ms = last.end_ms.min(now_ms);
+                ranges.push(TimeRange::new(first.start_ms, to_ms - 1));
+            }
+        }
+        let first_ms = first_whole_ms(rule, series);
+        for range in &mut ranges {
+            range.from = range.from.max(first_ms);
+        }
+        ranges.retain(|range| !range.is_empty());
+        joined(ranges)
+    }
+}
+
+/// What was touched and, where the aggregator looks at the numbers around a bucket, the
+/// numbers next to it: they have other neighbours now.
+fn reach(rule: &Rule, series: &Series, touched: TimeRange) -> TimeRange {
+    if !rule.aggregation().looks_around() {
+        return touched;
+    }
+    let selection = Selection {
+        range: touched,
+        order: Order::Ascending,
+        filter: Filter::default(),
+    };
+    let beside = |time_ms, side| {
+        let found = selection.neighbour(series, time_ms, side, &Unwatched);
+        found.ok().flatten().map(|sample| sample.time_ms)
+    };
+    TimeRange::new(
+        beside(touched.from, Order::Descending).unwrap_or(touched.from),
+        beside(touched.to, Order::Ascending).unwrap_or(touched.to),
+    )
+}
+
+/// The start of the first bucket that is the rule's, and has lost no sample to retention.
+fn first_whole_ms(rule: &Rule, series: &Series) -> Timestamp {
+    if series.options().retention_ms == 0 {
+        return rule.since_ms;
+    }
+    let visible_ms = series.visible().from;
+    let bucket = rule.bucket(visible_ms);
+    let whole_ms = if bucket.start_ms >= visible_ms || visible_ms == 0 {
+        bucket.start_ms
+    } else {
+        bucket.end_ms
+    };
+    whole_ms.max(rule.since_ms)
+}
+
+/// Ranges in order of time, those that touch made one.
+fn joined(mut ranges: Vec<TimeRange>) -> Vec<TimeRange> {
+    ranges.sort_unstable_by_key(|range| range.from);
+    let mut joined: Vec<TimeRange> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.from <= last.to.saturating_add(1) => {
+                last.to = last.to.max(range.to);
+            }
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+/// All that a destination must hold, from the rule's first bucket on.
+pub(super) fn backfill(rule: &Rule, series: &Series) -> Refresh {
+    let from_ms = first_whole_ms(rule, series);
+    let newest_ms = series.newest().map(|newest| newest.time_ms);
+    let closed = TimeRange::new(from_ms, rule.closed_until_ms(newest_ms).max(from_ms) - 1);
+    Refresh {
+        destination: rule.destination.clone(),
+        range: TimeRange::new(rule.since_ms.max(0), Timestamp::MAX),
+        samples: if closed.is_empty() {
+            Vec::new()
+        } else {
+            samples(rule, series, closed)
+        },
+    }
+}
+
+/// What the aggregation over the source gives for the buckets that are open.
+pub(super) fn open_samples(rule: &Rule, series: &Series) -> Vec<Sample> {
+    let newest_ms = series.newest().map(|newest| newest.time_ms);
+    let from_ms = rule.closed_until_ms(newest_ms).max(rule.since_ms);
+    samples(rule, series, TimeRange::new(from_ms, Timestamp::MAX))
+}
+
+/// What the aggregation over the source gives for whole buckets.
+fn samples(rule: &Rule, series: &Series, range: TimeRange) -> Vec<Sample> {
+    let query = RangeQuery {
+        selection: Selection {
+            range,
+            order: Order::Ascending,
+            filter: Filter::default(),
+        },
+        aggregation: Some(rule.aggregation()),
+        limit: u64::MAX,
+    };
+    let rows: Result<Rows, Halted> = query.rows(series, &Unwatched);
+    let rows = rows.expect("BUG: nobody halts this query");
+    let mut samples = Vec::with_capacity(rows.len());
+    for piece in rows.into_pieces() {
+        let row = |(time_ms, values): (Timestamp, &[f64])| Sample::new(time_ms, values[0]);
+        samples.extend(piece.rows().map(row));
+    }
+    samples
+}
