@@ -9,6 +9,7 @@
 mod labels;
 mod load;
 mod others;
+mod rules;
 #[path = "../../tests/support/series_data.rs"]
 #[allow(dead_code, reason = "shared with other benches and tests")]
 mod series_data;
@@ -42,7 +43,7 @@ struct Bench {
 
 impl Bench {
     fn run(mut self) {
-        let parts: [Part; 8] = [
+        let parts: [Part; 9] = [
             ("writes", writes),
             ("bulk", bulk),
             ("late", late),
@@ -50,6 +51,7 @@ impl Bench {
             ("big-reads", big_reads),
             ("others", others::others),
             ("labels", labels::labels),
+            ("rules", rules::rules),
             ("memory", memory),
         ];
         // Cargo adds `--bench` of its own.
