@@ -66,6 +66,19 @@ impl<'a> Args<'a> {
         })
     }
 
+    /// Where the next argument stands.
+    pub const fn index(&self) -> usize {
+        self.next
+    }
+
+    /// The arguments from a place on.
+    pub const fn at(&self, index: usize) -> Self {
+        Self {
+            all: self.all,
+            next: index,
+        }
+    }
+
     /// The key that stands at a place, read or not.
     pub fn key_at(&self, index: usize) -> Option<Key<'a>> {
         let name = self.all.get(index)?;

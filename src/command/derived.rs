@@ -14,6 +14,7 @@
 
 use std::borrow::Cow;
 
+use super::bulk::MAX_BULK_SAMPLES;
 use super::error::{Error, Result};
 use super::host::{Host, Slot, Writer};
 use crate::engine::query::{Filter, Selection, Unwatched};
@@ -209,9 +210,9 @@ impl Brought {
             let time = time_ms.to_string();
             host.replicate(c"IOT.DEL", &[key, time.as_bytes(), time.as_bytes()]);
         }
-        if !self.stored.is_empty() {
-            let mut blob = Vec::with_capacity(16 * self.stored.len());
-            for sample in &self.stored {
+        for samples in self.stored.chunks(MAX_BULK_SAMPLES) {
+            let mut blob = Vec::with_capacity(16 * samples.len());
+            for sample in samples {
                 blob.extend(sample.time_ms.to_le_bytes());
                 blob.extend(sample.value.to_le_bytes());
             }

@@ -6,6 +6,7 @@
 use std::ffi::CStr;
 use std::ops::{Deref, DerefMut};
 
+use super::args::Args;
 use super::error::{Error, Result};
 use super::read::Reading;
 use crate::engine::index::Selector;
@@ -151,6 +152,12 @@ pub trait Host {
     /// # Errors
     /// Those of the query, and `TooManyQueries`.
     fn answer(&self, query: impl Query) -> Result<()>;
+    /// Does work beside the main thread, where the client can wait, and finishes it on the main
+    /// thread; all at once otherwise. It is the last that a command does.
+    ///
+    /// # Errors
+    /// Those of the work, and `TooManyQueries`.
+    fn later<L: Later>(&self, work: L) -> Result<()>;
     /// Has the client wait until a reading is possible, or for so many milliseconds; 0 is for ever.
     /// It is the last that a command does.
     ///
@@ -190,6 +197,18 @@ pub trait Query {
     /// # Errors
     /// `TooManySamples`, `TooLong`, `Cancelled`, and what the query refuses itself.
     fn answer(&self, run: &impl Run, reply: &impl Reply) -> Result<()>;
+}
+
+/// Work that takes long, and whose result changes something.
+pub trait Later: Send + 'static {
+    /// Works, on any thread. Changes nothing but itself.
+    fn work(&mut self);
+    /// Puts the result where it belongs and replies; on the main thread. Keys may have changed
+    /// since the work began. `args` are those of the command.
+    ///
+    /// # Errors
+    /// A refusal; nothing has changed.
+    fn finish<H: Host>(self, host: &H, args: Args<'_>) -> Result<()>;
 }
 
 /// What a query is run with: limits, and hands.

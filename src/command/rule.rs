@@ -18,12 +18,12 @@ use super::derived;
 use super::duration;
 use super::effect;
 use super::error::{Error, Result, Token};
-use super::host::{Host, Key, Reply, Slot, Writer};
+use super::host::{Host, Key, Later, Reply, Slot, Writer};
 use super::number;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::aggregate::Aggregator;
 use crate::engine::query::Zone;
-use crate::engine::rule::{Cut, MAX_RULES, Refresh, Rule};
+use crate::engine::rule::{Changes, Cut, MAX_RULES, Refresh, Rule};
 use crate::engine::{self, Series, TimeRange, Timestamp};
 
 /// Longest name of a key that a rule may tie, in bytes.
@@ -258,26 +258,109 @@ impl Command for CreateRule {
 
     fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
         let (source, destination) = (args.key()?, args.key()?);
+        let command = args;
         let given = parse(&mut args)?;
-        let is_replay = host.is_replay();
-        if !is_replay {
-            check(host, source, destination, &given)?;
+        if host.is_replay() {
+            return make(host, source, destination, &given, Vec::new());
         }
-        let created = create_destination(host, destination, &given)?;
-        let (rule, refresh) = tie(host, source, destination, &given)?;
-        if is_replay {
-            host.replicate_verbatim();
-        } else {
-            if let Some(options) = created {
-                effect::send_creation(host, destination, &options);
-            }
-            send(host, source, &rule);
-            host.notify(c"iot.createrule:src", source);
-            host.notify(c"iot.createrule:dest", destination);
+        check(host, source, destination, &given)?;
+        let Begin::Backfill(from_ms) = given.begin else {
+            return make(host, source, destination, &given, Vec::new());
+        };
+        let rule = given.rule(destination.name, from_ms);
+        let Slot::Series(series) = host.read(source) else {
+            return Err(Error::NoSuchKey);
+        };
+        let mut backfill = Backfill {
+            source: source.index,
+            destination: destination.index,
+            options: command.index(),
+            snapshot: series.clone(),
+            rule,
+            refresh: None,
+        };
+        if series.len() <= AT_ONCE_SAMPLES {
+            drop(series);
+            backfill.work();
+            return backfill.finish(host, command);
         }
-        derived::apply(host, source.name, refresh.into_iter().collect());
-        host.reply().ok();
-        Ok(())
+        drop(series);
+        host.later(backfill)
+    }
+}
+
+/// Samples of a source up to which a destination is filled in at once.
+const AT_ONCE_SAMPLES: u64 = 50_000;
+
+/// A destination that is being filled in.
+struct Backfill {
+    /// Where the keys and the options stand among the arguments.
+    source: usize,
+    destination: usize,
+    options: usize,
+    /// The source as it was when the work began.
+    snapshot: Series,
+    rule: Rule,
+    refresh: Option<Refresh>,
+}
+
+impl Later for Backfill {
+    fn work(&mut self) {
+        self.refresh = Some(self.rule.backfill(&self.snapshot));
+    }
+
+    fn finish<H: Host>(self, host: &H, args: Args<'_>) -> Result<()> {
+        let (source, destination) = (args.key_at(self.source), args.key_at(self.destination));
+        let (Some(source), Some(destination)) = (source, destination) else {
+            return Err(Error::MissingValue("key"));
+        };
+        let given = parse(&mut args.at(self.options))?;
+        check(host, source, destination, &given)?;
+        let mut refreshes: Vec<Refresh> = self.refresh.into_iter().collect();
+        if let Slot::Series(series) = host.read(source) {
+            // What has come since, and what has changed.
+            let changes = Changes::since(&self.snapshot, &series);
+            refreshes.extend(changes.refreshes_of(&self.rule, &series));
+        }
+        make(host, source, destination, &given, refreshes)
+    }
+}
+
+/// Makes a rule whose destination is to be brought to something at once.
+fn make<H: Host>(
+    host: &H,
+    source: Key<'_>,
+    destination: Key<'_>,
+    given: &Given,
+    refreshes: Vec<Refresh>,
+) -> Result<()> {
+    let created = create_destination(host, destination, given)?;
+    let rule = tie(host, source, destination, given)?;
+    if host.is_replay() {
+        host.replicate_verbatim();
+    } else {
+        if let Some(options) = created {
+            effect::send_creation(host, destination, &options);
+        }
+        send(host, source, &rule);
+        host.notify(c"iot.createrule:src", source);
+        host.notify(c"iot.createrule:dest", destination);
+    }
+    derived::apply(host, source.name, refreshes);
+    host.reply().ok();
+    Ok(())
+}
+
+impl Given {
+    /// The rule to a destination, from the bucket on that holds a time.
+    fn rule(&self, destination: &[u8], since_ms: Timestamp) -> Rule {
+        Rule::new(
+            destination.into(),
+            self.aggregator,
+            self.cut.clone(),
+            self.delay_ms,
+            since_ms,
+        )
     }
 }
 
@@ -301,41 +384,25 @@ fn create_destination<H: Host>(
     }
 }
 
-/// Ties both ends; returns the rule, and what the destination must hold at once.
-fn tie<H: Host>(
-    host: &H,
-    source: Key<'_>,
-    destination: Key<'_>,
-    given: &Given,
-) -> Result<(Rule, Option<Refresh>)> {
+/// Ties both ends.
+fn tie<H: Host>(host: &H, source: Key<'_>, destination: Key<'_>, given: &Given) -> Result<Rule> {
     let Slot::Series(mut series) = host.write(source) else {
         return Err(Error::NoSuchKey);
     };
     let newest_ms = series.newest().map(|newest| newest.time_ms);
-    let rule_since = |since_ms| {
-        Rule::new(
-            destination.name.into(),
-            given.aggregator,
-            given.cut.clone(),
-            given.delay_ms,
-            since_ms,
-        )
-    };
+    let from_start = given.rule(destination.name, 0);
     let rule = match given.begin {
-        Begin::Backfill(from_ms) | Begin::Decided(from_ms) => rule_since(from_ms),
-        Begin::Open => rule_since(rule_since(0).closed_until_ms(newest_ms).max(0)),
-    };
-    let refresh = match given.begin {
-        Begin::Backfill(_) => Some(rule.backfill(&series)),
-        Begin::Open | Begin::Decided(_) => None,
+        Begin::Backfill(from_ms) | Begin::Decided(from_ms) => given.rule(destination.name, from_ms),
+        Begin::Open => {
+            let open_ms = from_start.closed_until_ms(newest_ms).max(0);
+            given.rule(destination.name, open_ms)
+        }
     };
     let Slot::Series(mut other) = host.write(destination) else {
         return Err(Error::NoSuchKey);
     };
-    let is_in_the_way = refresh.is_none()
-        && !host.is_replay()
-        && other.count_in(TimeRange::new(rule.since_ms.max(0), Timestamp::MAX)) > 0;
-    if is_in_the_way {
+    let governed = TimeRange::new(rule.since_ms.max(0), Timestamp::MAX);
+    if matches!(given.begin, Begin::Open) && !host.is_replay() && other.count_in(governed) > 0 {
         return Err(Error::Conflict(
             "the destination has samples where the rule would put its own: delete them, or use BACKFILL",
         ));
@@ -347,7 +414,7 @@ fn tie<H: Host>(
         rules.push(rule.clone());
     });
     series.written();
-    Ok((rule, refresh))
+    Ok(rule)
 }
 
 /// Sends a rule with the time that it begins with.

@@ -12,8 +12,9 @@ use super::query;
 use super::reply::ServerReply;
 use super::settings;
 use super::waiting;
+use crate::command::args::Args;
 use crate::command::error::{Error, Result};
-use crate::command::host::{Host, IndexReport, Key, Purpose, Query, Settings, Slot};
+use crate::command::host::{Host, IndexReport, Key, Later, Purpose, Query, Settings, Slot};
 use crate::command::read::Reading;
 use crate::engine::index::Selector;
 use crate::engine::{Series, Timestamp};
@@ -50,6 +51,11 @@ impl<'c> ServerHost<'c> {
             now_ms: Cell::new(None),
             open_count: Cell::new(0),
         }
+    }
+
+    /// The context of the command.
+    pub(super) const fn context(&self) -> Context<'c> {
+        self.context
     }
 
     /// The name of a key in the server's form. A key's place is an argument's, by its contract;
@@ -195,6 +201,10 @@ impl<'c> Host for ServerHost<'c> {
 
     fn answer(&self, query: impl Query) -> Result<()> {
         query::answer(self.context, self.reply, query)
+    }
+
+    fn later<L: Later>(&self, work: L) -> Result<()> {
+        query::later(self, Args::new(self.args), work)
     }
 
     fn wait(&self, reading: Reading, timeout_ms: i64) -> Result<()> {

@@ -40,6 +40,21 @@ impl Changes {
         }
     }
 
+    /// What may have changed since a snapshot was taken.
+    pub fn since(snapshot: &Series, series: &Series) -> Self {
+        Self {
+            before_ms: snapshot.newest().map(|newest| newest.time_ms),
+            touched: series.changed_since(snapshot),
+        }
+    }
+
+    /// What a destination must hold after what was noted.
+    pub fn refreshes_of(&self, rule: &Rule, series: &Series) -> Vec<Refresh> {
+        let newest_ms = series.newest().map(|newest| newest.time_ms);
+        let ranges = self.ranges(rule, series, newest_ms).into_iter();
+        ranges.map(|range| refresh(rule, series, range)).collect()
+    }
+
     /// Notes that a sample at this time has changed, or has come.
     pub fn touch(&mut self, time_ms: Timestamp) {
         match self.touched.last_mut() {
@@ -77,11 +92,7 @@ impl Changes {
         let mut refreshes = Vec::new();
         for rule in series.links().rules() {
             for range in self.ranges(rule, series, newest_ms) {
-                refreshes.push(Refresh {
-                    destination: rule.destination.clone(),
-                    samples: samples(rule, series, range),
-                    range: TimeRange::new(range.from.max(0), range.to),
-                });
+                refreshes.push(refresh(rule, series, range));
             }
         }
         self.before_ms = newest_ms;
@@ -136,6 +147,15 @@ fn reach(rule: &Rule, series: &Series, touched: TimeRange) -> TimeRange {
         beside(touched.from, Order::Descending).unwrap_or(touched.from),
         beside(touched.to, Order::Ascending).unwrap_or(touched.to),
     )
+}
+
+/// What a destination must hold for whole buckets.
+fn refresh(rule: &Rule, series: &Series, range: TimeRange) -> Refresh {
+    Refresh {
+        destination: rule.destination.clone(),
+        samples: samples(rule, series, range),
+        range: TimeRange::new(range.from.max(0), range.to),
+    }
 }
 
 /// The start of the first bucket that is the rule's, and has lost no sample to retention.

@@ -336,6 +336,30 @@ impl Series {
         Cursor::new(self, range, order)
     }
 
+    /// The times in which samples may differ from those of a snapshot taken before: those of the
+    /// blocks that are not shared with it. O(blocks).
+    pub fn changed_since(&self, snapshot: &Self) -> Vec<TimeRange> {
+        let of = |series: &Self| -> Vec<(TimeRange, *const u8)> {
+            let parts = series.parts(TimeRange::ALL, Order::Ascending);
+            let identity = |part: Part<'_>| {
+                let payload = part.sealed().map(|block| block.bytes().as_ptr());
+                (
+                    TimeRange::new(part.first_ms(), part.last_ms()),
+                    payload.unwrap_or(std::ptr::null()),
+                )
+            };
+            parts.map(identity).collect()
+        };
+        let (mine, theirs) = (of(self), of(snapshot));
+        let shared = |one: &(TimeRange, *const u8), others: &[(TimeRange, *const u8)]| {
+            let at = others.partition_point(|(range, _)| range.from < one.0.from);
+            !one.1.is_null() && others.get(at).is_some_and(|(_, payload)| *payload == one.1)
+        };
+        let changed = mine.iter().filter(|one| !shared(one, &theirs));
+        let gone = theirs.iter().filter(|one| !shared(one, &mine));
+        changed.chain(gone).map(|(range, _)| *range).collect()
+    }
+
     /// The sealed blocks, oldest first.
     pub fn sealed(&self) -> &Blocks {
         &self.sealed

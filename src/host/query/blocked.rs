@@ -11,8 +11,12 @@ use std::ptr;
 use redis_module::raw::{RedisModuleBlockedClient, RedisModuleCtx, RedisModuleString};
 
 use super::POOL;
+use super::later::{self, Done};
+use crate::command::args::Args;
+use crate::command::host::Reply;
 use crate::host::api::{self, Server};
-use crate::host::context::Context;
+use crate::host::context::{self, Context, ServerString};
+use crate::host::execution::ServerHost;
 use crate::host::guard;
 use crate::host::reply::ServerReply;
 
@@ -32,7 +36,7 @@ pub(super) struct BlockedClient {
 unsafe impl Send for BlockedClient {}
 
 /// Which client it is, as long as it is blocked.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct ClientId(usize);
 
 impl ClientId {
@@ -114,14 +118,21 @@ const BROKEN: *mut c_void = ptr::dangling_mut::<u64>().cast();
 /// unless the connection is to be closed.
 unsafe extern "C" fn finish(
     ctx: *mut RedisModuleCtx,
-    _strings: *mut *mut RedisModuleString,
-    _count: c_int,
+    strings: *mut *mut RedisModuleString,
+    count: c_int,
 ) -> c_int {
     // SAFETY: a client is blocked with a `Server`.
     let server = unsafe { Server::resolved() };
     // SAFETY: the server passes a context that lives until this returns, and it is not kept.
     let context = unsafe { Context::new(server, ctx) };
+    // SAFETY: the server passes the arguments of the command, and they are not kept.
+    let strings = unsafe { context::strings(strings, count) };
+    // SAFETY: the context is that of an unblocked client.
+    let client = ClientId::of(unsafe { (server.table().blocked_client)(ctx) });
     guard::or_abort(|| {
+        if let Some(work) = later::take(client) {
+            finish_work(context, strings, work);
+        }
         // SAFETY: the context is that of an unblocked client.
         let verdict = unsafe { (server.table().get_private_data)(ctx) };
         if !verdict.is_null() {
@@ -134,7 +145,22 @@ unsafe extern "C" fn finish(
     api::OK
 }
 
+/// Finishes work whose result is there, and replies.
+fn finish_work(context: Context<'_>, strings: &[ServerString<'_>], work: Box<dyn Done>) {
+    let reply = ServerReply::new(context);
+    let args: Vec<&[u8]> = strings.iter().map(|&one| context.bytes(one)).collect();
+    let host = ServerHost::new(context, strings, &args, &reply);
+    match guard::catch(|| work.finish(&host, Args::new(&args))) {
+        Some(Ok(())) => {}
+        Some(Err(error)) if !reply.is_started() => reply.error(&error),
+        _ => reply.abandon("a command beside the main thread"),
+    }
+}
+
 /// A blocked client has gone, or was killed: nobody waits for the answer.
 unsafe extern "C" fn disconnect(_ctx: *mut RedisModuleCtx, raw: *mut RedisModuleBlockedClient) {
-    guard::or_fail((), || POOL.cancel(ClientId::of(raw)));
+    guard::or_fail((), || {
+        let client = ClientId::of(raw);
+        later::forget(client, || POOL.cancel(client));
+    });
 }

@@ -18,16 +18,20 @@
 //! master), runs where it is, under the same limits.
 
 mod blocked;
+mod later;
 mod pool;
 mod run;
 mod stats;
 
 use super::context::Context;
+use super::execution::ServerHost;
 use super::reply::ServerReply;
 use super::settings;
+use crate::command::args::Args;
 use crate::command::error::Result;
-use crate::command::host::Query;
+use crate::command::host::{Later, Query};
 use blocked::BlockedClient;
+use later::LaterJob;
 pub(super) use pool::POOL;
 use run::QueryRun;
 pub(super) use stats::register as register_info;
@@ -54,5 +58,24 @@ pub(super) fn answer(
     let job = Box::new(query.detach());
     let client = BlockedClient::new(context, flags.is_resp3());
     POOL.submit(place, client, job, run);
+    Ok(())
+}
+
+/// Does work now, or beside the main thread: see `Host::later`.
+///
+/// # Errors
+/// Those of the work, and `TooManyQueries`.
+pub(super) fn later<L: Later>(host: &ServerHost<'_>, args: Args<'_>, mut work: L) -> Result<()> {
+    let context = host.context();
+    let flags = context.flags();
+    if !flags.may_wait() {
+        work.work();
+        return work.finish(host, args);
+    }
+    let limits = settings::STATE.query_limits();
+    let place = POOL.reserve(limits.max_queries)?;
+    let client = BlockedClient::new(context, flags.is_resp3());
+    let job = Box::new(LaterJob::new(client.id(), work));
+    POOL.submit(place, client, job, QueryRun::new(limits));
     Ok(())
 }
