@@ -14,6 +14,10 @@
 //! - `host` is the server's side, and the only place with `unsafe`: registration, the guard that ends
 //!   panics, borrowed arguments, open keys, direct replies, the data type's callbacks, settings.
 //!
+//! Three things cross series: the index of labels (`host::index`, one a database, told of everything
+//! that happens to a key), rules (`command::derived`: destinations follow their source in the same
+//! command), and clients that wait for samples (`host::waiting`).
+//!
 //! Dependencies point to the right only. A write decides in `command` what it does, changes the
 //! series in `engine`, and sends its effect, not the request, to replicas (`command::effect`).
 

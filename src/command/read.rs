@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use super::Command;
 use super::args::Args;
 use super::creation::set;
+use super::duration;
 use super::error::{Error, Result, Token};
 use super::host::{Host, Key, Reply, Slot};
 use super::number;
@@ -153,7 +154,8 @@ impl Given {
 fn block(args: &mut Args<'_>) -> Result<(i64, u64)> {
     let text = args.take("BLOCK")?;
     let what = "BLOCK milliseconds must be a non-negative integer";
-    let timeout_ms = number::whole(text).ok_or_else(|| Error::Invalid(what, Token::from(text)))?;
+    let timeout_ms =
+        duration::milliseconds(text).ok_or_else(|| Error::Invalid(what, Token::from(text)))?;
     let min_count = positive(args, "BLOCK min_count must be a positive integer")?;
     if min_count > MAX_MIN_COUNT {
         return Err(Error::Engine(engine::Error::Limit {

@@ -16,6 +16,7 @@ use super::execution::ServerHost;
 use super::reply::ServerReply;
 use crate::command::Command;
 use crate::command::args::Args;
+use crate::command::error::Result;
 use crate::command::host::Reply;
 
 /// Arguments that are borrowed on the stack; a command with more pays for a vector.
@@ -69,6 +70,23 @@ pub(super) unsafe extern "C" fn command<C: Command>(
         or_abort(|| reply.abandon(C::SPEC.name));
     }
     api::OK
+}
+
+/// Ends a command whose client has waited: replies on the main thread with what `finish` has.
+pub(super) fn finish(
+    context: Context<'_>,
+    strings: &[ServerString<'_>],
+    command: &str,
+    finish: impl FnOnce(&ServerHost<'_>, Args<'_>) -> Result<()>,
+) {
+    let reply = ServerReply::new(context);
+    let args: Vec<&[u8]> = strings.iter().map(|&one| context.bytes(one)).collect();
+    let host = ServerHost::new(context, strings, &args, &reply);
+    match catch(|| finish(&host, Args::new(&args))) {
+        Some(Ok(())) => {}
+        Some(Err(error)) if !reply.is_started() => reply.error(&error),
+        _ => reply.abandon(command),
+    }
 }
 
 /// Runs a command and replies with its refusal.

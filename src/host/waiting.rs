@@ -24,11 +24,7 @@ use redis_module::raw::{RedisModuleBlockedClient, RedisModuleCtx, RedisModuleStr
 
 use super::api::{self, Server};
 use super::context::{self, Context, ServerString};
-use super::execution::ServerHost;
 use super::guard;
-use super::reply::ServerReply;
-use crate::command::args::Args;
-use crate::command::host::Reply;
 use crate::command::read::Reading;
 use crate::engine::Series;
 
@@ -235,14 +231,9 @@ fn answer(context: Context<'_>, strings: &[ServerString<'_>], handle: Handle) ->
     let Some(waiter) = with(|waiters| waiters.remove(handle)) else {
         return false;
     };
-    let reply = ServerReply::new(context);
-    let args: Vec<&[u8]> = strings.iter().map(|&one| context.bytes(one)).collect();
-    let host = ServerHost::new(context, strings, &args, &reply);
-    match guard::catch(|| waiter.reading.answer(&host, Args::new(&args))) {
-        Some(Ok(())) => {}
-        Some(Err(error)) if !reply.is_started() => reply.error(&error),
-        _ => reply.abandon("IOT.READ"),
-    }
+    guard::finish(context, strings, "IOT.READ", |host, args| {
+        waiter.reading.answer(host, args)
+    });
     !waiter.is_ready
 }
 

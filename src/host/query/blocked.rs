@@ -11,12 +11,9 @@ use std::ptr;
 use redis_module::raw::{RedisModuleBlockedClient, RedisModuleCtx, RedisModuleString};
 
 use super::POOL;
-use super::later::{self, Done};
-use crate::command::args::Args;
-use crate::command::host::Reply;
+use super::later;
 use crate::host::api::{self, Server};
-use crate::host::context::{self, Context, ServerString};
-use crate::host::execution::ServerHost;
+use crate::host::context::{self, Context};
 use crate::host::guard;
 use crate::host::reply::ServerReply;
 
@@ -131,7 +128,12 @@ unsafe extern "C" fn finish(
     let client = ClientId::of(unsafe { (server.table().blocked_client)(ctx) });
     guard::or_abort(|| {
         if let Some(work) = later::take(client) {
-            finish_work(context, strings, work);
+            guard::finish(
+                context,
+                strings,
+                "work beside the main thread",
+                |host, args| work.finish(host, args),
+            );
         }
         // SAFETY: the context is that of an unblocked client.
         let verdict = unsafe { (server.table().get_private_data)(ctx) };
@@ -143,18 +145,6 @@ unsafe extern "C" fn finish(
         }
     });
     api::OK
-}
-
-/// Finishes work whose result is there, and replies.
-fn finish_work(context: Context<'_>, strings: &[ServerString<'_>], work: Box<dyn Done>) {
-    let reply = ServerReply::new(context);
-    let args: Vec<&[u8]> = strings.iter().map(|&one| context.bytes(one)).collect();
-    let host = ServerHost::new(context, strings, &args, &reply);
-    match guard::catch(|| work.finish(&host, Args::new(&args))) {
-        Some(Ok(())) => {}
-        Some(Err(error)) if !reply.is_started() => reply.error(&error),
-        _ => reply.abandon("a command beside the main thread"),
-    }
 }
 
 /// A blocked client has gone, or was killed: nobody waits for the answer.
