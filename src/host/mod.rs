@@ -6,6 +6,9 @@
 //!              |
 //!              +--> execution   a command's view of the server  --> context, key, reply
 //!              |                                                  --> query: worker threads
+//!              |                                                  --> found: keys by filters, acl
+//!              |                                                  --> waiting: clients that wait
+//!              +--> index       what happens to keys: labels    --> ties: rules follow names
 //!              +--> idle        a timer: series that rest are packed
 //!              +--> datatype    a value's life: load, save, free --> rdb, defrag, value
 //!              `--> config      settings as the server knows them --> settings

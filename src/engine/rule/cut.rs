@@ -1,7 +1,7 @@
 //! How a rule cuts time into buckets, as it is stored and shown.
 
 use crate::engine::query::{Buckets, Calendar, Span, Zone};
-use crate::engine::{Result, Timestamp};
+use crate::engine::{Error, Result, Timestamp};
 
 /// Buckets of a span: of one width from a time on, or by the calendar of a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +17,11 @@ impl Cut {
     /// A cut that makes sense.
     ///
     /// # Errors
-    /// Those of [`Calendar::new`], and `UnevenDay` for no time at all.
+    /// Those of [`Calendar::new`], and `UnevenDay` for no time at all or more than can be said.
     pub fn new(span: Span, zone: Option<Zone>, align_ms: Timestamp) -> Result<Self> {
+        if !matches!(span, Span::Months(_)) && span.milliseconds().is_none() {
+            return Err(Error::UnevenDay);
+        }
         let cut = Self {
             span,
             zone,
