@@ -132,7 +132,7 @@ fn check<H: Host>(host: &H, source: Key<'_>, destination: Key<'_>, given: &Given
     match host.read(destination) {
         Slot::Foreign => Err(Error::WrongType),
         Slot::Missing if given.creation.is_none() => Err(Error::NoSuchKey),
-        Slot::Missing => Ok(()),
+        Slot::Missing => check_circle(host, source.name, destination.name),
         Slot::Series(series) => {
             let other = series.links().source.as_deref();
             if other.is_some_and(|other| derived::is_tied(host, other, destination.name)) {
@@ -181,7 +181,7 @@ fn limit(what: &'static str, max: usize) -> Error {
     engine::Error::Limit { what, max }.into()
 }
 
-/// Whether rules lead from the destination back to the source.
+/// Whether rules lead from the destination back to the source, or would be too many in a chain.
 fn check_circle<H: Host>(host: &H, source: &[u8], destination: &[u8]) -> Result<()> {
     let above = rules_above(host, source);
     let mut paths = vec![vec![destination.to_vec()]];
