@@ -177,6 +177,11 @@ fn describing_a_series() {
 }
 
 #[test]
+fn keeping_aggregates_in_another_series() {
+    play("rules");
+}
+
+#[test]
 fn setting_defaults_for_new_series() {
     play("configs");
 }
@@ -216,6 +221,38 @@ fn telling_subscribers_of_keyspace_events_is_off_by_default_and_on_when_asked() 
         ("IOT.INCRBY a 1 TIMESTAMP 105", &[("iot.incrby", "a")]),
         ("IOT.DECRBY a 1 TIMESTAMP 106", &[("iot.decrby", "a")]),
         ("IOT.DEL a 105 106", &[("iot.del", "a")]),
+        (
+            "IOT.CREATERULE d e AGGREGATION sum 10 CREATE",
+            &[("iot.createrule:src", "d"), ("iot.createrule:dest", "e")],
+        ),
+        (
+            "IOT.CREATERULE e f AGGREGATION sum 10 CREATE",
+            &[("iot.createrule:src", "e"), ("iot.createrule:dest", "f")],
+        ),
+        ("IOT.ADD d 5 1", &[("iot.add", "d")]),
+        ("IOT.ADD e 5 1", &[]),
+        ("IOT.ADD d 15 1", &[("iot.add", "d"), ("iot.add:dest", "e")]),
+        (
+            "IOT.ADD d 25 1",
+            &[
+                ("iot.add", "d"),
+                ("iot.add:dest", "e"),
+                ("iot.add:dest", "f"),
+            ],
+        ),
+        (
+            "IOT.DEL d 15 15",
+            &[
+                ("iot.del", "d"),
+                ("iot.add:dest", "e"),
+                ("iot.add:dest", "f"),
+            ],
+        ),
+        ("IOT.DELETERULE a e", &[]),
+        (
+            "IOT.DELETERULE d e",
+            &[("iot.deleterule:src", "d"), ("iot.deleterule:dest", "e")],
+        ),
         ("IOT.GET a", &[]),
         ("IOT.RANGE a - +", &[]),
         ("IOT.INFO a", &[]),
