@@ -191,8 +191,9 @@ fn refusing_what_makes_no_sense() {
     play("errors");
 }
 
-#[test]
-fn telling_subscribers_of_keyspace_events_is_off_by_default_and_on_when_asked() {
+/// Runs lines and compares the keyspace events that each of them causes.
+#[track_caller]
+fn check_events(lines: &[(&str, &[(&str, &str)])]) {
     let server = Server::start();
     let mut writer = server.connect(Protocol::Resp2);
     let mut listener = server.connect(Protocol::Resp2);
@@ -201,7 +202,32 @@ fn telling_subscribers_of_keyspace_events_is_off_by_default_and_on_when_asked() 
         "PSUBSCRIBE __keyevent@*__:*",
         r#"["psubscribe", "__keyevent@*__:*", 1]"#,
     );
-    let lines = [
+    let publish = "PUBLISH __keyevent@0__:end end";
+    for (line, events) in lines {
+        writer.run(line);
+        writer.expect(publish, "1");
+        let mut seen = Vec::new();
+        loop {
+            let message = listener.receive().unwrap();
+            let text = notation::render(&message);
+            if text.contains("__:end") {
+                break;
+            }
+            seen.push(text);
+        }
+        let wanted: Vec<String> = events
+            .iter()
+            .map(|(event, key)| {
+                format!(r#"["pmessage", "__keyevent@*__:*", "__keyevent@0__:{event}", "{key}"]"#)
+            })
+            .collect();
+        assert_eq!(seen, wanted, "{line}");
+    }
+}
+
+#[test]
+fn telling_subscribers_of_keyspace_events_is_off_by_default_and_on_when_asked() {
+    check_events(&[
         ("IOT.CREATE a", &[("iot.create", "a")][..]),
         ("IOT.CREATE a", &[]),
         ("IOT.ALTER a RETENTION 10", &[("iot.alter", "a")]),
@@ -221,6 +247,16 @@ fn telling_subscribers_of_keyspace_events_is_off_by_default_and_on_when_asked() 
         ("IOT.INCRBY a 1 TIMESTAMP 105", &[("iot.incrby", "a")]),
         ("IOT.DECRBY a 1 TIMESTAMP 106", &[("iot.decrby", "a")]),
         ("IOT.DEL a 105 106", &[("iot.del", "a")]),
+        ("IOT.GET a", &[]),
+        ("IOT.RANGE a - +", &[]),
+        ("IOT.INFO a", &[]),
+    ]);
+}
+
+#[test]
+fn telling_subscribers_of_what_rules_do() {
+    check_events(&[
+        ("IOT.CREATE d", &[("iot.create", "d")]),
         (
             "IOT.CREATERULE d e AGGREGATION sum 10 CREATE",
             &[("iot.createrule:src", "d"), ("iot.createrule:dest", "e")],
@@ -248,36 +284,12 @@ fn telling_subscribers_of_keyspace_events_is_off_by_default_and_on_when_asked() 
                 ("iot.add:dest", "f"),
             ],
         ),
-        ("IOT.DELETERULE a e", &[]),
+        ("IOT.DELETERULE e d", &[]),
         (
             "IOT.DELETERULE d e",
             &[("iot.deleterule:src", "d"), ("iot.deleterule:dest", "e")],
         ),
-        ("IOT.GET a", &[]),
-        ("IOT.RANGE a - +", &[]),
-        ("IOT.INFO a", &[]),
-    ];
-    let publish = "PUBLISH __keyevent@0__:end end";
-    for (line, events) in lines {
-        writer.run(line);
-        writer.expect(publish, "1");
-        let mut seen = Vec::new();
-        loop {
-            let message = listener.receive().unwrap();
-            let text = notation::render(&message);
-            if text.contains("__:end") {
-                break;
-            }
-            seen.push(text);
-        }
-        let wanted: Vec<String> = events
-            .iter()
-            .map(|(event, key)| {
-                format!(r#"["pmessage", "__keyevent@*__:*", "__keyevent@0__:{event}", "{key}"]"#)
-            })
-            .collect();
-        assert_eq!(seen, wanted, "{line}");
-    }
+    ]);
 }
 
 #[test]
