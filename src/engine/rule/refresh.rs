@@ -104,6 +104,7 @@ impl Changes {
     /// `newest_ms`; begins anew from there.
     pub fn refreshes(&mut self, series: &mut Series, newest_ms: Option<Timestamp>) -> Vec<Refresh> {
         let mut refreshes = Vec::new();
+        self.touched.sort_unstable_by_key(|touched| touched.from);
         for rule in series.links().rules() {
             let closed_ms = rule.closed_until_ms(newest_ms);
             for range in self.ranges(rule, series, closed_ms) {
@@ -132,8 +133,8 @@ impl Changes {
         if from_ms < to_ms && self.before_ms.is_some() {
             ranges.push(TimeRange::new(from_ms.max(rule.since_ms), to_ms - 1));
         }
-        for touched in &self.touched {
-            let touched = reach(rule, series, *touched);
+        for touched in grouped(rule, &self.touched) {
+            let touched = reach(rule, series, touched);
             if touched.from < now_ms {
                 let (first, last) = (rule.bucket(touched.from), rule.bucket(touched.to));
                 let to_ms = last.end_ms.min(now_ms);
@@ -148,6 +149,23 @@ impl Changes {
         ranges.retain(|range| !range.is_empty());
         joined(ranges)
     }
+}
+
+/// What was touched, in order of time, where it falls into the same bucket or the next one made
+/// one: so a long run of late samples costs no more than its buckets.
+fn grouped(rule: &Rule, touched: &[TimeRange]) -> Vec<TimeRange> {
+    let mut groups: Vec<TimeRange> = Vec::new();
+    let mut bucket = rule.bucket(0);
+    for range in touched {
+        let near = rule.buckets.of_near(bucket, range.from);
+        match groups.last_mut() {
+            Some(last) if near.start_ms <= bucket.end_ms => last.to = last.to.max(range.to),
+            _ => groups.push(*range),
+        }
+        let to_ms = groups.last().map_or(range.to, |last| last.to);
+        bucket = rule.buckets.of_near(near, to_ms);
+    }
+    groups
 }
 
 /// What was touched and, where the aggregator looks at the numbers around a bucket, the
