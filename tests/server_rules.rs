@@ -8,7 +8,8 @@ mod support;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use support::client::Protocol;
-use support::rules::{Mix, Scale};
+use support::rules::Mix;
+use support::rules_cut::Scale;
 use support::seeds::RULES_SEED;
 use support::server::Server;
 

@@ -6,7 +6,8 @@ mod support;
 
 use support::client::{Client, Protocol};
 use support::notation::render;
-use support::rules::{Mix, Scale};
+use support::rules::Mix;
+use support::rules_cut::Scale;
 use support::seeds::RULES_SEED;
 use support::server::Server;
 

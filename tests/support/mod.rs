@@ -16,6 +16,7 @@ pub(crate) mod naive;
 pub(crate) mod notation;
 pub(crate) mod queries;
 pub(crate) mod rules;
+pub(crate) mod rules_cut;
 pub(crate) mod rules_law;
 pub(crate) mod seeds;
 pub(crate) mod server;
