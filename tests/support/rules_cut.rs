@@ -104,7 +104,7 @@ impl Scale {
             Self::Calendar => CALENDAR.get_or_init(|| {
                 let (berlin, york, howe) =
                     ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe");
-                let day = 26 * HOUR_MS;
+                let day = 27 * HOUR_MS;
                 vec![
                     Cut::even("6h", 6 * HOUR_MS, 0),
                     Cut::calendar("1d TZ Europe/Berlin", berlin, Unit::Days(1), day),
