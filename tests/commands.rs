@@ -177,6 +177,11 @@ fn describing_a_series() {
 }
 
 #[test]
+fn keeping_aggregates_in_another_series() {
+    play("rules");
+}
+
+#[test]
 fn setting_defaults_for_new_series() {
     play("configs");
 }
@@ -186,8 +191,9 @@ fn refusing_what_makes_no_sense() {
     play("errors");
 }
 
-#[test]
-fn telling_subscribers_of_keyspace_events_is_off_by_default_and_on_when_asked() {
+/// Runs lines and compares the keyspace events that each of them causes.
+#[track_caller]
+fn check_events(lines: &[(&str, &[(&str, &str)])]) {
     let server = Server::start();
     let mut writer = server.connect(Protocol::Resp2);
     let mut listener = server.connect(Protocol::Resp2);
@@ -196,7 +202,32 @@ fn telling_subscribers_of_keyspace_events_is_off_by_default_and_on_when_asked() 
         "PSUBSCRIBE __keyevent@*__:*",
         r#"["psubscribe", "__keyevent@*__:*", 1]"#,
     );
-    let lines = [
+    let publish = "PUBLISH __keyevent@0__:end end";
+    for (line, events) in lines {
+        writer.run(line);
+        writer.expect(publish, "1");
+        let mut seen = Vec::new();
+        loop {
+            let message = listener.receive().unwrap();
+            let text = notation::render(&message);
+            if text.contains("__:end") {
+                break;
+            }
+            seen.push(text);
+        }
+        let wanted: Vec<String> = events
+            .iter()
+            .map(|(event, key)| {
+                format!(r#"["pmessage", "__keyevent@*__:*", "__keyevent@0__:{event}", "{key}"]"#)
+            })
+            .collect();
+        assert_eq!(seen, wanted, "{line}");
+    }
+}
+
+#[test]
+fn telling_subscribers_of_keyspace_events_is_off_by_default_and_on_when_asked() {
+    check_events(&[
         ("IOT.CREATE a", &[("iot.create", "a")][..]),
         ("IOT.CREATE a", &[]),
         ("IOT.ALTER a RETENTION 10", &[("iot.alter", "a")]),
@@ -219,28 +250,46 @@ fn telling_subscribers_of_keyspace_events_is_off_by_default_and_on_when_asked() 
         ("IOT.GET a", &[]),
         ("IOT.RANGE a - +", &[]),
         ("IOT.INFO a", &[]),
-    ];
-    let publish = "PUBLISH __keyevent@0__:end end";
-    for (line, events) in lines {
-        writer.run(line);
-        writer.expect(publish, "1");
-        let mut seen = Vec::new();
-        loop {
-            let message = listener.receive().unwrap();
-            let text = notation::render(&message);
-            if text.contains("__:end") {
-                break;
-            }
-            seen.push(text);
-        }
-        let wanted: Vec<String> = events
-            .iter()
-            .map(|(event, key)| {
-                format!(r#"["pmessage", "__keyevent@*__:*", "__keyevent@0__:{event}", "{key}"]"#)
-            })
-            .collect();
-        assert_eq!(seen, wanted, "{line}");
-    }
+    ]);
+}
+
+#[test]
+fn telling_subscribers_of_what_rules_do() {
+    check_events(&[
+        ("IOT.CREATE d", &[("iot.create", "d")]),
+        (
+            "IOT.CREATERULE d e AGGREGATION sum 10 CREATE",
+            &[("iot.createrule:src", "d"), ("iot.createrule:dest", "e")],
+        ),
+        (
+            "IOT.CREATERULE e f AGGREGATION sum 10 CREATE",
+            &[("iot.createrule:src", "e"), ("iot.createrule:dest", "f")],
+        ),
+        ("IOT.ADD d 5 1", &[("iot.add", "d")]),
+        ("IOT.ADD e 5 1", &[]),
+        ("IOT.ADD d 15 1", &[("iot.add", "d"), ("iot.add:dest", "e")]),
+        (
+            "IOT.ADD d 25 1",
+            &[
+                ("iot.add", "d"),
+                ("iot.add:dest", "e"),
+                ("iot.add:dest", "f"),
+            ],
+        ),
+        (
+            "IOT.DEL d 15 15",
+            &[
+                ("iot.del", "d"),
+                ("iot.add:dest", "e"),
+                ("iot.add:dest", "f"),
+            ],
+        ),
+        ("IOT.DELETERULE e d", &[]),
+        (
+            "IOT.DELETERULE d e",
+            &[("iot.deleterule:src", "d"), ("iot.deleterule:dest", "e")],
+        ),
+    ]);
 }
 
 #[test]

@@ -51,6 +51,19 @@ fn fill(client: &mut Client) -> Vec<String> {
             keys.push(key);
         }
     }
+    client.run("IOT.ADDBULK ruled SAMPLES 0 1 100 2 200 3");
+    for (rule, destination) in [
+        ("ruled plain AGGREGATION sum 10", "plain"),
+        (
+            "ruled days AGGREGATION p99 1d TZ Europe/Berlin DELAY 1h",
+            "days",
+        ),
+        ("plain months AGGREGATION timein(2) 1mo", "months"),
+    ] {
+        client.expect(&format!("IOT.CREATERULE {rule} BACKFILL CREATE"), "+OK");
+        keys.push(destination.into());
+    }
+    keys.push("ruled".into());
     keys
 }
 
@@ -235,16 +248,65 @@ fn length(rest: &mut &[u8], sign: u8) -> usize {
     len
 }
 
+/// What a rewritten append-only file brings each series back with.
+fn restores(server: &Server, client: &mut Client) -> Vec<Line> {
+    client.run("BGREWRITEAOF");
+    server.await_info("persistence", "aof_rewrite_scheduled:0");
+    server.await_info("persistence", "aof_rewrite_in_progress:0");
+    let base = server.append_only_files(".base.").remove(0);
+    commands_in(&base, b"IOT.RESTORE")
+}
+
+#[test]
+fn a_circle_of_rules_that_forged_bytes_tie_comes_to_an_end() {
+    let mut server = Server::start_with(&["--appendonly", "yes", "--aof-use-rdb-preamble", "no"]);
+    let mut client = server.connect(Protocol::Resp2);
+    let mut forged = Vec::new();
+    for (key, other, rule) in [("a", "b", "sum 10"), ("b", "a", "sum 10 5")] {
+        client.expect("FLUSHALL", "+OK");
+        client.expect("IOT.CREATE x", "+OK");
+        client.expect(
+            &format!("IOT.CREATERULE x {key} AGGREGATION last 1 CREATE"),
+            "+OK",
+        );
+        client.expect(
+            &format!("IOT.CREATERULE {key} {other} AGGREGATION {rule} CREATE"),
+            "+OK",
+        );
+        let all = restores(&server, &mut client);
+        let mut line = all
+            .into_iter()
+            .find(|line| line[1] == key.as_bytes())
+            .unwrap();
+        let at = line[2]
+            .windows(3)
+            .position(|part| part == b"\x01\x00x")
+            .unwrap();
+        line[2][at + 2] = other.as_bytes()[0];
+        forged.push(line);
+    }
+    client.expect("FLUSHALL", "+OK");
+    for line in &forged {
+        assert_eq!(client.call(line), Value::Okay);
+    }
+    for time in [1, 12, 33, 100, 27, 5_000] {
+        for key in ["a", "b"] {
+            client.run(&format!("IOT.ADD {key} {time} 1"));
+        }
+    }
+    client.expect("DEL x", "0");
+    client.expect("IOT.CREATERULE a c AGGREGATION sum 1 CREATE", "-ERR *");
+    client.expect("IOT.CREATE y", "+OK");
+    client.run("IOT.CREATERULE y a AGGREGATION sum 1 BACKFILL");
+    server.assert_alive(&|| "a circle".into());
+}
+
 #[test]
 fn mutated_payloads_of_restore_are_refused_or_whole() {
     let mut server = Server::start_with(&["--appendonly", "yes", "--aof-use-rdb-preamble", "no"]);
     let mut client = server.connect(Protocol::Resp2);
     let keys = fill(&mut client);
-    client.run("BGREWRITEAOF");
-    server.await_info("persistence", "aof_rewrite_scheduled:0");
-    server.await_info("persistence", "aof_rewrite_in_progress:0");
-    let base = server.append_only_files(".base.").remove(0);
-    let commands = commands_in(&base, b"IOT.RESTORE");
+    let commands = restores(&server, &mut client);
     assert_eq!(commands.len(), keys.len());
     client.expect("CONFIG SET appendonly no", "+OK");
 
@@ -279,7 +341,7 @@ fn mutated_payloads_of_restore_are_refused_or_whole() {
 }
 
 /// A line of each command that is right, so that a token in its place meets right neighbours.
-const RIGHT_LINES: [&str; 19] = [
+const RIGHT_LINES: [&str; 21] = [
     "IOT.CREATE new RETENTION 1000 IDLE_TTL 100000 ENCODING GORILLA CHUNK_SIZE 128 DUPLICATE_POLICY LAST IGNORE 1 1 LABELS a b",
     "IOT.ALTER t RETENTION 1000 CHUNK_SIZE 128 DUPLICATE_POLICY LAST IGNORE 1 1 LABELS a b",
     "IOT.ADD t 100 1 RETENTION 1000 ON_DUPLICATE LAST LABELS a b",
@@ -298,6 +360,8 @@ const RIGHT_LINES: [&str; 19] = [
     "IOT.RESTORE new \"\\x01\\x00\\x00\\x00\\x00\"",
     "IOT.RANGE t - + AGGREGATION std.s 1000",
     "IOT.RANGE t - + AGGREGATION median,p99.9,timein(1),mode 1d TZ Europe/Berlin FILL LINEAR MAXGAP 1h",
+    "IOT.CREATERULE t u AGGREGATION avg 1h 7 DELAY 5m BACKFILL FROM 100 CREATE RETENTION 1d LABELS a b",
+    "IOT.DELETERULE t u",
     "IOT.REVRANGE t - + AGGREGATION rate,distinct 1mo FILL VALUE 1",
 ];
 

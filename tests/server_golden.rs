@@ -2,7 +2,8 @@
 //!
 //! `tests/golden` has one dump file for each stored form there ever was, all of the same series. A
 //! change of the form adds a file and never replaces one: `IOT_WRITE_GOLDEN=name cargo test --test
-//! server_golden` writes `tests/golden/name.rdb`, and [`CURRENT`] then names it.
+//! server_golden` writes `tests/golden/name.rdb`, and [`CURRENT`] then names it. Those with downsampling
+//! rules are in `tests/golden/rules`, and `IOT_WRITE_GOLDEN_RULES` writes them.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
@@ -14,6 +15,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use support::aggregation::AGGREGATORS;
 use support::client::{Client, Protocol};
 use support::notation::{packed, render, words};
 use support::server::Server;
@@ -54,9 +56,46 @@ fn fill(client: &mut Client) {
     assert_eq!(client.integer("DBSIZE"), 15);
 }
 
-/// The golden files, oldest first.
-fn golden_files() -> Vec<PathBuf> {
-    let files = fs::read_dir(golden_folder()).unwrap();
+/// Keys that rules tie.
+const TIED: [&str; 4] = ["source", "empty", "sum:10", "last:1d"];
+
+/// Writes series with rules of every kind, chains among them.
+fn fill_rules(client: &mut Client) {
+    client.run("IOT.ADDBULK source RETENTION 99999999999 SAMPLES 0 1 5 2 1000000 3");
+    client.run("IOT.CREATE empty");
+    for (number, aggregator) in AGGREGATORS.iter().enumerate() {
+        let cut = [
+            "10",
+            "1h 7 DELAY 5m",
+            "1d TZ Europe/Berlin",
+            "1w TZ UTC",
+            "1mo",
+            "1y TZ America/New_York DELAY 1d",
+        ][number % 6];
+        for source in ["source", "empty"] {
+            let begin = ["", "BACKFILL", "BACKFILL FROM 500000"][number % 3];
+            client.expect(
+                &format!(
+                    "IOT.CREATERULE {source} {source}:{number} AGGREGATION {aggregator} {cut} {begin} CREATE"
+                ),
+                "+OK",
+            );
+        }
+    }
+    for line in [
+        "IOT.CREATERULE source sum:10 AGGREGATION sum 10 BACKFILL CREATE RETENTION 1d",
+        "IOT.CREATERULE sum:10 max:1h AGGREGATION max 1h BACKFILL CREATE",
+        "IOT.CREATERULE max:1h last:1d AGGREGATION last 1d TZ Asia/Tokyo BACKFILL CREATE",
+        "IOT.CREATERULE last:1d \"\\x00 \\xff\" AGGREGATION p99.9 1mo CREATE",
+    ] {
+        client.expect(line, "+OK");
+    }
+    client.expect("IOT.ADDBULK source SAMPLES 90000000 1 400000000 2", "_");
+}
+
+/// The golden files of a folder, oldest first.
+fn golden_files(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).unwrap();
     let files = files.map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = files
         .filter(|path| path.extension().is_some_and(|extension| extension == "rdb"))
@@ -84,7 +123,7 @@ fn every_dump_file_ever_written_loads() {
         fs::copy(server.folder().join("dump.rdb"), file).unwrap();
     }
     let written = client.digest();
-    for file in golden_files() {
+    for file in golden_files(&golden_folder()) {
         let loaded = load(&server, &file).digest();
         assert_eq!(loaded, written, "{}", file.display());
     }
@@ -105,5 +144,40 @@ fn what_is_written_now_is_what_was_written_before() {
                 "{kind}:{encoding} is stored otherwise"
             );
         }
+    }
+}
+
+#[test]
+fn rules_of_every_kind_load() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    fill_rules(&mut client);
+    let folder = golden_folder().join("rules");
+    if let Some(name) = std::env::var_os("IOT_WRITE_GOLDEN_RULES") {
+        client.expect("SAVE", "+OK");
+        let file = folder.join(name).with_extension("rdb");
+        fs::copy(server.folder().join("dump.rdb"), file).unwrap();
+    }
+    let written = client.digest();
+    for file in golden_files(&folder) {
+        let mut loaded = load(&server, &file);
+        assert_eq!(loaded.digest(), written, "{}", file.display());
+        // And they go on.
+        loaded.expect("IOT.ADD source 90000005 8", "90000005");
+        loaded.expect("IOT.RANGE sum:10 90000000 90000000", "[[90000000, #9]]");
+        loaded.expect("IOT.RANGE max:1h 90000000 +", "[]");
+    }
+}
+
+#[test]
+fn rules_are_written_as_they_were_before() {
+    let (now, before) = (Server::start(), Server::start());
+    let mut written = now.connect(Protocol::Resp2);
+    fill_rules(&mut written);
+    let mut loaded = load(&before, &golden_folder().join("rules").join(CURRENT));
+    for key in TIED {
+        let dump = format!("DUMP {key}");
+        let (new, old) = (written.run(&dump), loaded.run(&dump));
+        assert!(render(&new) == render(&old), "{key} is stored otherwise");
     }
 }

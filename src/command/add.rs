@@ -96,7 +96,7 @@ fn write<H: Host>(
     derived::refuse_destination(host, item.key.name, &series)?;
     let upsert = effect::upsert(host, &series, sample.time_ms, policy);
     let mut tracked = Tracked::begin_with(host, &series, sample.time_ms);
-    tracked.before(&mut series, sample.time_ms);
+    tracked.before(&mut series, sample, &upsert);
     let added = series.add(sample, &upsert);
     tracked.after(sample.time_ms, &added);
     let refreshes = tracked.end(&mut series);

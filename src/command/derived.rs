@@ -22,6 +22,9 @@ use crate::engine::rule::{Changes, Refresh, Rule};
 use crate::engine::series::{Added, Order, Upsert};
 use crate::engine::{self, Sample, Series, TimeRange, Timestamp};
 
+/// Most rules from a source of clients to the end of a chain.
+pub(super) const MAX_CHAIN: usize = 64;
+
 /// A write to a series that may have rules.
 pub(super) struct Tracked {
     /// None where there are no rules, or somebody else has seen to them.
@@ -55,11 +58,14 @@ impl Tracked {
     }
 
     /// Before a sample is added: closes buckets that would lose samples to retention by it.
-    pub(super) fn before(&mut self, series: &mut Series, time_ms: Timestamp) {
+    pub(super) fn before(&mut self, series: &mut Series, sample: Sample, upsert: &Upsert) {
         if let Some(changes) = &mut self.changes
-            && Changes::would_lose(series, time_ms)
+            && changes.would_lose(series, sample.time_ms)
+            && !series
+                .newest()
+                .is_some_and(|newest| upsert.ignores(newest, sample))
         {
-            let refreshes = changes.refreshes(series, Some(time_ms));
+            let refreshes = changes.refreshes(series, Some(sample.time_ms));
             self.refreshes.extend(refreshes);
         }
     }
@@ -84,8 +90,9 @@ impl Tracked {
     ) {
         let mut rest = samples;
         while !rest.is_empty() {
-            let len = self.safe_len(series, rest);
-            self.before(series, rest[0].time_ms);
+            self.before(series, rest[0], upsert);
+            let changes = self.changes.as_ref();
+            let len = changes.map_or(rest.len(), |changes| changes.safe_len(series, rest));
             let (run, after) = rest.split_at(len);
             series.add_all(run, upsert, &mut |sample, added| {
                 self.after(sample.time_ms, &added);
@@ -93,20 +100,6 @@ impl Tracked {
             });
             rest = after;
         }
-    }
-
-    /// How many samples can be added at once without losing any that a bucket still needs; at
-    /// least one.
-    fn safe_len(&self, series: &Series, samples: &[Sample]) -> usize {
-        let retention_ms = series.options().retention_ms;
-        if self.changes.is_none() || retention_ms == 0 {
-            return samples.len();
-        }
-        let newest = samples.iter().map(|sample| sample.time_ms).max();
-        if newest.is_some_and(|newest_ms| !Changes::would_lose(series, newest_ms)) {
-            return samples.len();
-        }
-        1
     }
 
     /// Samples of a range were deleted.
@@ -152,6 +145,15 @@ pub(super) fn is_tied<H: Host>(host: &H, source: &[u8], destination: &[u8]) -> b
     }
 }
 
+/// Whether a rule of the series at `source` writes to `destination`: both ends say so.
+pub(super) fn is_live<H: Host>(host: &H, source: &[u8], destination: &[u8]) -> bool {
+    let is_other_end = match host.read_found(&host.found(destination)) {
+        Slot::Series(series) => series.links().source.as_deref() == Some(source),
+        Slot::Missing | Slot::Foreign => false,
+    };
+    is_other_end && is_tied(host, source, destination)
+}
+
 /// A series as `LATEST` shows it: a destination with the buckets that are open yet.
 pub(super) fn with_open<'s, H: Host>(host: &H, key: &[u8], series: &'s Series) -> Cow<'s, Series> {
     let Some(source) = &series.links().source else {
@@ -172,10 +174,17 @@ pub(super) fn with_open<'s, H: Host>(host: &H, key: &[u8], series: &'s Series) -
 
 /// Brings destinations of `source` to what they must hold, and theirs. No key may be open.
 pub(super) fn apply<H: Host>(host: &H, source: &[u8], refreshes: Vec<Refresh>) {
+    apply_at(host, source, refreshes, 0);
+}
+
+/// As [`apply`], so far down a chain: a circle, as forged bytes may tie one, ends where chains do.
+fn apply_at<H: Host>(host: &H, source: &[u8], refreshes: Vec<Refresh>, depth: usize) {
     for refresh in refreshes {
         let key = host.found(&refresh.destination);
         let outcome = match host.write_found(&key) {
-            Slot::Series(mut series) if series.links().source.as_deref() == Some(source) => {
+            Slot::Series(mut series)
+                if depth < MAX_CHAIN && series.links().source.as_deref() == Some(source) =>
+            {
                 Some(bring(host, &mut series, &refresh))
             }
             _ => None,
@@ -189,7 +198,7 @@ pub(super) fn apply<H: Host>(host: &H, source: &[u8], refreshes: Vec<Refresh>) {
         }
         brought.send(host, &refresh.destination);
         host.notify_found(c"iot.add:dest", &key);
-        apply(host, &refresh.destination, brought.refreshes);
+        apply_at(host, &refresh.destination, brought.refreshes, depth + 1);
     }
 }
 
@@ -286,11 +295,16 @@ fn difference(series: &Series, refresh: &Refresh) -> (Vec<Timestamp>, Vec<Sample
 /// Drops a rule whose destination is gone.
 fn drop_rule<H: Host>(host: &H, source: &[u8], destination: &[u8]) {
     let key = host.found(source);
-    if let Slot::Series(mut series) = host.write_found(&key) {
-        series.relink(|_, rules| {
-            rules.retain(|rule: &Rule| *rule.destination != *destination);
-        });
-        series.written();
+    let Slot::Series(mut series) = host.write_found(&key) else {
+        return;
+    };
+    if series.links().rule_to(destination).is_none() {
+        return;
     }
+    series.relink(|_, rules| {
+        rules.retain(|rule: &Rule| *rule.destination != *destination);
+    });
+    series.written();
+    drop(series);
     host.replicate(c"IOT.DELETERULE", &[source, destination]);
 }

@@ -107,7 +107,10 @@ fn increment<H: Host>(host: &H, mut args: Args<'_>, sign: f64, event: &'static C
         Slot::Series(mut series) => {
             derived::refuse_destination(host, key.name, &series)?;
             let mut tracked = Tracked::begin_with(host, &series, time_ms);
-            tracked.before(&mut series, time_ms);
+            let base = series.newest().map_or(0.0, |newest| newest.value);
+            let sample = Sample::new(time_ms, base + sign * amount);
+            let upsert = effect::upsert(host, &series, time_ms, Some(DuplicatePolicy::Last));
+            tracked.before(&mut series, sample, &upsert);
             let raised = raise(&mut series)?;
             tracked.after(time_ms, &Ok(raised.0));
             refreshes = tracked.end(&mut series);

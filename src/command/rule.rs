@@ -14,7 +14,7 @@ use super::args::Args;
 use super::creation::{
     CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IDLE_TTL, IGNORE, LABELS, RETENTION, set,
 };
-use super::derived;
+use super::derived::{self, MAX_CHAIN};
 use super::duration;
 use super::effect;
 use super::error::{Error, Result, Token};
@@ -23,13 +23,8 @@ use super::number;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::aggregate::Aggregator;
 use crate::engine::query::Zone;
-use crate::engine::rule::{Changes, Cut, MAX_RULES, Refresh, Rule};
+use crate::engine::rule::{Changes, Cut, MAX_KEY_BYTES, MAX_RULES, Refresh, Rule};
 use crate::engine::{self, Series, TimeRange, Timestamp};
-
-/// Longest name of a key that a rule may tie, in bytes.
-const MAX_KEY_BYTES: usize = 65_535;
-/// Longest chain of rules that is looked through for a circle.
-const MAX_CHAIN: usize = 64;
 
 /// From where a rule is filled in when it is made.
 #[derive(Clone, Copy)]
@@ -137,7 +132,7 @@ fn check<H: Host>(host: &H, source: Key<'_>, destination: Key<'_>, given: &Given
     match host.read(destination) {
         Slot::Foreign => Err(Error::WrongType),
         Slot::Missing if given.creation.is_none() => Err(Error::NoSuchKey),
-        Slot::Missing => Ok(()),
+        Slot::Missing => check_circle(host, source.name, destination.name),
         Slot::Series(series) => {
             let other = series.links().source.as_deref();
             if other.is_some_and(|other| derived::is_tied(host, other, destination.name)) {
@@ -186,18 +181,22 @@ fn limit(what: &'static str, max: usize) -> Error {
     engine::Error::Limit { what, max }.into()
 }
 
-/// Whether rules lead from the destination back to the source.
+/// Whether rules lead from the destination back to the source, or would be too many in a chain.
 fn check_circle<H: Host>(host: &H, source: &[u8], destination: &[u8]) -> Result<()> {
+    let above = rules_above(host, source);
     let mut paths = vec![vec![destination.to_vec()]];
     while let Some(path) = paths.pop() {
         let Some(last) = path.last() else { continue };
-        if path.len() > MAX_CHAIN {
+        if above + path.len() > MAX_CHAIN {
             return Err(limit("rules in a chain", MAX_CHAIN));
         }
         let Slot::Series(series) = host.read_found(&host.found(last)) else {
             continue;
         };
         for rule in series.links().rules() {
+            if !derived::is_live(host, last, &rule.destination) {
+                continue;
+            }
             let mut longer = path.clone();
             longer.push(rule.destination.to_vec());
             if *rule.destination == *source {
@@ -211,6 +210,22 @@ fn check_circle<H: Host>(host: &H, source: &[u8], destination: &[u8]) -> Result<
         }
     }
     Ok(())
+}
+
+/// How many rules lead to a series, counted to one more than there may be.
+fn rules_above<H: Host>(host: &H, key: &[u8]) -> usize {
+    let mut key = key.to_vec();
+    for count in 0..=MAX_CHAIN {
+        let source = match host.read_found(&host.found(&key)) {
+            Slot::Series(series) => series.links().source.clone(),
+            Slot::Missing | Slot::Foreign => None,
+        };
+        match source {
+            Some(source) if derived::is_tied(host, &source, &key) => key = source.into(),
+            _ => return count,
+        }
+    }
+    MAX_CHAIN + 1
 }
 
 /// `IOT.CREATERULE`.
@@ -320,7 +335,8 @@ impl Later for Backfill {
         if let Slot::Series(series) = host.read(source) {
             // What has come since, and what has changed.
             let changes = Changes::since(&self.snapshot, &series);
-            refreshes.extend(changes.refreshes_of(&self.rule, &series));
+            let newest_ms = series.newest().map(|newest| newest.time_ms);
+            refreshes.extend(changes.refreshes_of(&self.rule, &series, newest_ms));
         }
         make(host, source, destination, &given, refreshes)
     }

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 pub(crate) mod aggregation;
+pub(crate) mod calendar;
 pub(crate) mod client;
 pub(crate) mod crc64;
 pub(crate) mod filters;
@@ -14,6 +15,9 @@ pub(crate) mod many;
 pub(crate) mod naive;
 pub(crate) mod notation;
 pub(crate) mod queries;
+pub(crate) mod rules;
+pub(crate) mod rules_cut;
+pub(crate) mod rules_law;
 pub(crate) mod seeds;
 pub(crate) mod server;
 pub(crate) mod traffic;

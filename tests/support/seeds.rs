@@ -15,6 +15,9 @@ pub(crate) const MANY_SEED: u64 = 0x10D5_0005;
 /// The seed of the tests of the index in a server.
 pub(crate) const INDEX_SEED: u64 = 0x10D5_0006;
 
+/// The seed of the tests of downsampling rules.
+pub(crate) const RULES_SEED: u64 = 0x10D5_0007;
+
 /// A generator of random numbers (Steele, Lea, Flood: Fast splittable pseudorandom number
 /// generators, OOPSLA 2014).
 #[derive(Clone, Debug)]

@@ -91,7 +91,12 @@ pub(super) fn read(record: &[u8]) -> Result<Option<Links>> {
         if rules.len() == MAX_RULES {
             return Err(CORRUPT);
         }
-        rules.push(read_rule(&mut rest)?);
+        let rule = read_rule(&mut rest)?;
+        let is_known = |other: &Rule| other.destination == rule.destination;
+        if rules.iter().any(is_known) {
+            return Err(CORRUPT);
+        }
+        rules.push(rule);
     }
     let source = (!source.is_empty()).then(|| source.into());
     Ok(Some(Links::new(source, rules)))

@@ -63,13 +63,16 @@ impl Cut {
 
     /// No bucket is longer, in milliseconds.
     pub fn longest_ms(&self) -> i64 {
-        /// A month of 31 days and an hour, since the clock is put back in one of them.
-        const MONTH_MS: i64 = (31 * 24 + 1) * 60 * 60 * 1000;
-        const HOUR_MS: i64 = 60 * 60 * 1000;
+        /// No clock was put back by more at once since 1970: that of Antarctica/Casey, in 2010.
+        const PUT_BACK_MS: i64 = 3 * 60 * 60 * 1000;
+        /// Days of the longest month.
+        const MONTH_MS: i64 = 31 * 24 * 60 * 60 * 1000;
         match (self.span, self.span.milliseconds()) {
-            (Span::Months(months), _) => months.saturating_mul(MONTH_MS),
+            (Span::Months(months), _) => {
+                months.saturating_mul(MONTH_MS).saturating_add(PUT_BACK_MS)
+            }
             (_, Some(ms)) if self.zone.is_none() => ms,
-            (_, ms) => ms.unwrap_or(i64::MAX).saturating_add(2 * HOUR_MS),
+            (_, ms) => ms.unwrap_or(i64::MAX).saturating_add(PUT_BACK_MS),
         }
     }
 }

@@ -31,6 +31,9 @@ use super::{Sample, Series, Timestamp};
 /// Most rules of one series.
 pub const MAX_RULES: usize = 64;
 
+/// Longest name of a key that a rule may tie, in bytes.
+pub const MAX_KEY_BYTES: usize = 65_535;
+
 /// One rule of a source.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -186,6 +189,23 @@ impl Series {
         if links.is_empty() {
             self.links = None;
         }
+    }
+
+    /// The retention window, which begins at `visible_ms`, may go back in time: rules begin behind
+    /// what has left it, so that no bucket is computed again from a part of its samples.
+    pub(super) fn begin_rules_at(&mut self, visible_ms: Timestamp) {
+        if self.options().retention_ms == 0 || self.links().rules.is_empty() {
+            return;
+        }
+        let rules = self.links().rules.iter();
+        let starts: Vec<Timestamp> = rules
+            .map(|rule| refresh::first_whole_ms(rule, self, visible_ms))
+            .collect();
+        self.relink(|_, rules| {
+            for (rule, start_ms) in rules.iter_mut().zip(starts) {
+                rule.since_ms = start_ms;
+            }
+        });
     }
 
     /// Gives it ties that were stored.

@@ -17,6 +17,7 @@ impl Series {
         // would come to light again.
         self.forget_hidden();
         self.forget_next_close();
+        let visible = self.visible();
         let mut deleted = self.delete_sealed(range);
         if let Some(open) = &self.open
             && range.from <= open.newest.time_ms
@@ -26,6 +27,13 @@ impl Series {
             open.read_from(0, &mut columns);
             deleted += cut_out(&mut columns, range);
             self.replace_open(&columns);
+        }
+        // Without any sample left, a series begins anew.
+        if self
+            .newest()
+            .is_some_and(|newest| newest.time_ms < visible.to)
+        {
+            self.begin_rules_at(visible.from);
         }
         deleted as u64
     }

@@ -31,7 +31,7 @@ impl Upsert {
 
     /// Whether `sample` says nothing new after `newest`.
     #[inline]
-    pub(super) fn ignores(&self, newest: Sample, sample: Sample) -> bool {
+    pub fn ignores(&self, newest: Sample, sample: Sample) -> bool {
         let Self::Client {
             policy: DuplicatePolicy::Last,
             ignore,

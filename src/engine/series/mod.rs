@@ -100,6 +100,7 @@ impl Series {
     /// chunk size counts for blocks sealed from now on.
     pub fn alter(&mut self, change: impl FnOnce(&mut Options)) {
         self.forget_hidden();
+        self.begin_rules_at(self.visible().from);
         change(&mut self.options);
         self.expire();
     }
