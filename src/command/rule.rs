@@ -27,7 +27,7 @@ use crate::engine::rule::{Changes, Cut, MAX_RULES, Refresh, Rule};
 use crate::engine::{self, Series, TimeRange, Timestamp};
 
 /// Longest name of a key that a rule may tie, in bytes.
-const MAX_KEY_BYTES: usize = 65_535;
+pub(super) const MAX_KEY_BYTES: usize = 65_535;
 /// Longest chain of rules that is looked through for a circle.
 const MAX_CHAIN: usize = 64;
 
@@ -162,7 +162,7 @@ fn check_source(series: &Series, given: &Given) -> Result<()> {
 }
 
 /// Whether every bucket is whole when it is closed.
-fn check_retention(retention_ms: i64, shortest_ms: i64) -> Result<()> {
+pub(super) fn check_retention(retention_ms: i64, shortest_ms: i64) -> Result<()> {
     if retention_ms != 0 && retention_ms < shortest_ms {
         return Err(Error::Conflict(
             "the retention of the source is shorter than a bucket of its rule and its delay",
@@ -187,7 +187,7 @@ fn limit(what: &'static str, max: usize) -> Error {
 }
 
 /// Whether rules lead from the destination back to the source.
-fn check_circle<H: Host>(host: &H, source: &[u8], destination: &[u8]) -> Result<()> {
+pub(super) fn check_circle<H: Host>(host: &H, source: &[u8], destination: &[u8]) -> Result<()> {
     let mut paths = vec![vec![destination.to_vec()]];
     while let Some(path) = paths.pop() {
         let Some(last) = path.last() else { continue };
@@ -340,9 +340,9 @@ fn make<H: Host>(
         host.replicate_verbatim();
     } else {
         if let Some(options) = created {
-            effect::send_creation(host, destination, &options);
+            effect::send_creation(host, destination.name, &options);
         }
-        send(host, source, &rule);
+        send(host, source.name, &rule);
         host.notify(c"iot.createrule:src", source);
         host.notify(c"iot.createrule:dest", destination);
     }
@@ -418,7 +418,7 @@ fn tie<H: Host>(host: &H, source: Key<'_>, destination: Key<'_>, given: &Given) 
 }
 
 /// Sends a rule with the time that it begins with.
-fn send<H: Host>(host: &H, source: Key<'_>, rule: &Rule) {
+pub(super) fn send<H: Host>(host: &H, source: &[u8], rule: &Rule) {
     let aggregator = rule.aggregator.to_string();
     let cut = rule.cut();
     let span = cut.span().to_string();
@@ -426,7 +426,7 @@ fn send<H: Host>(host: &H, source: Key<'_>, rule: &Rule) {
     let delay = rule.delay_ms.to_string();
     let since = rule.since_ms.max(0).to_string();
     let mut args: Vec<&[u8]> = vec![
-        source.name,
+        source,
         &rule.destination,
         b"AGGREGATION",
         aggregator.as_bytes(),

@@ -123,7 +123,12 @@ impl Policy {
 
     /// The key of the destination of one of its rules. In a cluster it must lie in the slot of its
     /// source; `None` where no key of the template does.
-    pub fn destination(&self, source: &[u8], rule: &PolicyRule, in_cluster: bool) -> Option<Vec<u8>> {
+    pub fn destination(
+        &self,
+        source: &[u8],
+        rule: &PolicyRule,
+        in_cluster: bool,
+    ) -> Option<Vec<u8>> {
         let plain = self.render(source, rule);
         if !in_cluster || hashed(&plain) == hashed(source) {
             return Some(plain);
@@ -255,10 +260,16 @@ mod tests {
         assert_eq!(name(DEFAULT_TEMPLATE, b"t:1", false), named(b"t:1:avg:1h"));
         assert_eq!(name(DEFAULT_TEMPLATE, b"t:1", true), named(b"{t:1}:avg:1h"));
         assert_eq!(name(DEFAULT_TEMPLATE, b"{t}1", true), named(b"{t}1:avg:1h"));
-        assert_eq!(name(b"{agg}/{key}/{x}", b"{t}1", true), named(b"avg/{t}1/{x}"));
+        assert_eq!(
+            name(b"{agg}/{key}/{x}", b"{t}1", true),
+            named(b"avg/{t}1/{x}")
+        );
         assert_eq!(name(b"{x}{key}{agg}", b"t", true), None);
         assert_eq!(name(DEFAULT_TEMPLATE, b"a}b", true), None);
-        assert_eq!(name(b"{key}{key}{agg}", b"{agg}", false), named(b"{agg}{agg}avg"));
+        assert_eq!(
+            name(b"{key}{key}{agg}", b"{agg}", false),
+            named(b"{agg}{agg}avg")
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //!              +--> execution   a command's view of the server  --> context, key, reply
 //!              |                                                  --> query: worker threads
 //!              +--> idle        a timer: series that rest are packed
-//!              +--> datatype    a value's life: load, save, free --> rdb, defrag, value
+//!              +--> datatype    a value's life: load, save, free --> kinds, rdb, defrag, value
 //!              `--> config      settings as the server knows them --> settings
 //!
 //! at load:     api          the server's functions, looked up once
@@ -32,6 +32,8 @@ mod guard;
 mod idle;
 mod index;
 mod key;
+mod kinds;
+mod policies;
 mod query;
 mod rdb;
 mod register;
@@ -49,6 +51,10 @@ use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 
 use api::Server;
 use context::{Context, ServerString};
+use triomphe::Arc;
+
+use crate::engine::Series;
+use crate::engine::policy::Policy;
 
 /// The name of the module: exactly 9 characters, without which all modules would share one inbox
 /// on the cluster bus.
@@ -142,7 +148,8 @@ fn load<'c>(context: Context<'c>, args: &'c [ServerString<'c>]) -> Result<(), St
     );
     let args: Vec<&[u8]> = args.iter().map(|&arg| context.bytes(arg)).collect();
     settings::STATE.load(&args)?;
-    datatype::register(context)?;
+    datatype::register::<Series>(context)?;
+    datatype::register::<Arc<Policy>>(context)?;
     index::subscribe(context)?;
     // Which commands there are depends on a setting.
     config::register(context)?;

@@ -73,7 +73,10 @@ pub fn read_policy(
     let mut filters = Vec::new();
     while !rest.is_empty() {
         let len = u32::from_le_bytes(take(&mut rest)?);
-        filters.push(bytes(&mut rest, usize::try_from(len).unwrap_or(usize::MAX))?);
+        filters.push(bytes(
+            &mut rest,
+            usize::try_from(len).unwrap_or(usize::MAX),
+        )?);
     }
     let selector = parse(&filters).ok_or(Error::Corrupt {
         what: "filters of a policy",
