@@ -177,6 +177,11 @@ fn describing_a_series() {
 }
 
 #[test]
+fn giving_rules_by_labels() {
+    play("policy");
+}
+
+#[test]
 fn setting_defaults_for_new_series() {
     play("configs");
 }

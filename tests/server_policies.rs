@@ -45,7 +45,10 @@ fn series_that_match_get_rules_at_once() {
         r#"["t:1:avg:1h"]"#,
     );
     let info = render(&client.run("IOT.INFO t:1:avg:1h"));
-    assert!(info.contains("2592000000"), "the retention of the rule: {info}");
+    assert!(
+        info.contains("2592000000"),
+        "the retention of the rule: {info}"
+    );
     // Without BACKFILL the open bucket is the first.
     client.expect("IOT.RANGE t:2:avg:1h - +", "[]");
     client.run("IOT.ADD t:2 20000000 1");
@@ -78,11 +81,20 @@ fn every_command_that_creates_a_series_gives_it_rules() {
     for (key, line) in [
         ("a", "IOT.CREATE a LABELS kind temp"),
         ("b", "IOT.ADD b 100 1 LABELS kind temp"),
-        ("c", "IOT.INGEST LABELS kind temp ITEMS c 100 1 c 3700000 2 c 8000000 3"),
-        ("d", "IOT.ADDBULK d LABELS kind temp SAMPLES 0 1 3600000 2 7200000 3 7300000 4"),
+        (
+            "c",
+            "IOT.INGEST LABELS kind temp ITEMS c 100 1 c 3700000 2 c 8000000 3",
+        ),
+        (
+            "d",
+            "IOT.ADDBULK d LABELS kind temp SAMPLES 0 1 3600000 2 7200000 3 7300000 4",
+        ),
         ("e", "IOT.INCRBY e 1 TIMESTAMP 100 LABELS kind temp"),
         ("f", "IOT.DECRBY f 1 TIMESTAMP 100 LABELS kind temp"),
-        ("g", "EVAL \"return redis.call('IOT.ADD', 'g', 5, 1, 'LABELS', 'kind', 'temp')\" 1 g"),
+        (
+            "g",
+            "EVAL \"return redis.call('IOT.ADD', 'g', 5, 1, 'LABELS', 'kind', 'temp')\" 1 g",
+        ),
     ] {
         client.run(line);
         let rules = rules_of(&mut client, key);
@@ -96,7 +108,10 @@ fn every_command_that_creates_a_series_gives_it_rules() {
     }
     client.run("IOT.CREATE z LABELS kind hum");
     client.expect("EXISTS z:avg:1h", "0");
-    client.expect("IOT.CREATERULE d:max:1d month AGGREGATION max 1mo CREATE", "+OK");
+    client.expect(
+        "IOT.CREATERULE d:max:1d month AGGREGATION max 1mo CREATE",
+        "+OK",
+    );
     client.expect("EXISTS d:max:1d:avg:1h month:avg:1h", "0");
 }
 
@@ -137,7 +152,10 @@ fn what_is_in_the_way_is_counted_and_left() {
     client.run("IOT.ADDBULK e SAMPLES 0 1 3600000 1 7200000 1 10800000 2");
     client.expect("IOT.ALTER e LABELS kind temp", "+OK");
     client.expect("EXISTS e:max:1d", "1");
-    assert!(!rules_of(&mut client, "e").contains("e:avg:1h"), "nobody's series is taken");
+    assert!(
+        !rules_of(&mut client, "e").contains("e:avg:1h"),
+        "nobody's series is taken"
+    );
     client.expect(
         &format!("{MADE} BACKFILL"),
         r#"["matched", 5, "created", 1, "skipped", 5]"#,
@@ -237,7 +255,10 @@ fn a_policy_goes_where_its_key_goes() {
 
 #[test]
 fn a_policy_is_stored() {
-    for args in [&["--appendonly", "yes"][..], &["--appendonly", "yes", "--aof-use-rdb-preamble", "no"]] {
+    for args in [
+        &["--appendonly", "yes"][..],
+        &["--appendonly", "yes", "--aof-use-rdb-preamble", "no"],
+    ] {
         let mut server = Server::start_with(args);
         let mut client = server.connect(Protocol::Resp2);
         client.run(MADE);
@@ -315,7 +336,10 @@ fn rights_are_those_of_keys() {
     );
     admin.run("IOT.CREATE yours:1 LABELS kind temp");
     admin.run(MADE);
-    client.expect("IOT.POLICY SET mine:q FILTER kind=temp RULES sum 1h", "-NOPERM*");
+    client.expect(
+        "IOT.POLICY SET mine:q FILTER kind=temp RULES sum 1h",
+        "-NOPERM*",
+    );
     admin.expect("EXISTS mine:1:sum:1h mine:q", "0");
     client.expect("IOT.POLICY LIST", r#"["mine:p"]"#);
     client.expect("IOT.POLICY GET hourly", "-NOPERM*");
@@ -327,15 +351,23 @@ fn rights_are_those_of_keys() {
 fn limits_hold() {
     let (_server, mut client) = server_and_client();
     for number in 0..256 {
-        client.run(&format!("IOT.POLICY SET p{number} FILTER a={number} RULES avg 1h"));
+        client.run(&format!(
+            "IOT.POLICY SET p{number} FILTER a={number} RULES avg 1h"
+        ));
     }
     let over = "IOT.POLICY SET more FILTER a=1 RULES avg 1h";
-    client.expect(over, "-ERR too many policies of a database: the limit is 256");
+    client.expect(
+        over,
+        "-ERR too many policies of a database: the limit is 256",
+    );
     client.expect("IOT.POLICY SET p1 FILTER b=1 RULES avg 1h", "_");
     client.run("IOT.POLICY DEL p2");
     client.expect(over, "_");
     client.run("CONFIG SET redis-iot.max-series 1");
     client.run("IOT.CREATE x LABELS c 1");
     client.run("IOT.CREATE y LABELS c 1");
-    client.expect("IOT.POLICY SET p1 FILTER c=1 RULES avg 1h", "-ERR the filter matches 2*");
+    client.expect(
+        "IOT.POLICY SET p1 FILTER c=1 RULES avg 1h",
+        "-ERR the filter matches 2*",
+    );
 }

@@ -147,15 +147,13 @@ impl Policy {
         ];
         let (mut key, mut rest) = (Vec::new(), &*self.template);
         while let Some((&byte, after)) = rest.split_first() {
-            match values.iter().find(|(name, _)| rest.starts_with(name)) {
-                Some((name, value)) => {
-                    key.extend_from_slice(value);
-                    rest = &rest[name.len()..];
-                }
-                None => {
-                    key.push(byte);
-                    rest = after;
-                }
+            let value = values.iter().find(|(name, _)| rest.starts_with(name));
+            if let Some((name, value)) = value {
+                key.extend_from_slice(value);
+                rest = &rest[name.len()..];
+            } else {
+                key.push(byte);
+                rest = after;
             }
         }
         key

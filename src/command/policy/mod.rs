@@ -305,7 +305,9 @@ impl Command for PolicyList {
         args.finish()?;
         let names = host.list_policies();
         host.reply().array(names.len());
-        names.iter().for_each(|name| host.reply().bulk(name));
+        for name in &names {
+            host.reply().bulk(name);
+        }
         Ok(())
     }
 }
