@@ -311,6 +311,13 @@ fn a_replica_follows_and_goes_on_after_a_promotion() {
     }
     client.expect("WAIT 1 30000", "1");
     assert_eq!(client.digest(), other.digest());
+    let late = Server::start();
+    late.replica_of(&master);
+    let mut late = late.connect(Protocol::Resp2);
+    assert_eq!(client.digest(), late.digest());
+    late.expect("IOT.POLICY LIST", r#"["hourly", "more"]"#);
+    late.expect("REPLICAOF NO ONE", "+OK");
+    assert!(is_in_force(&mut late, "new"));
     other.expect("IOT.POLICY LIST", r#"["hourly", "more"]"#);
     other.expect(MADE, "-READONLY*");
     other.expect("REPLICAOF NO ONE", "+OK");
@@ -370,4 +377,48 @@ fn limits_hold() {
         "IOT.POLICY SET p1 FILTER c=1 RULES avg 1h",
         "-ERR the filter matches 2*",
     );
+}
+
+#[test]
+fn in_a_cluster_destinations_lie_beside_their_sources() {
+    let bus = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = bus.local_addr().unwrap().port().to_string();
+    drop(bus);
+    let server = Server::start_with(&["--cluster-enabled", "yes", "--cluster-port", &port]);
+    let mut client = server.connect(Protocol::Resp2);
+    client.expect("CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
+    support::server::await_that("the cluster is up", || {
+        client.text("CLUSTER INFO").contains("cluster_state:ok")
+    });
+    client.run("IOT.CREATE plain LABELS kind temp");
+    client.run("IOT.CREATE x{tag}1 LABELS kind temp");
+    client.run("IOT.CREATE a}b LABELS kind temp");
+    client.expect(MADE, r#"["matched", 3, "created", 4, "skipped", 2]"#);
+    client.expect("EXISTS {plain}:avg:1h", "1");
+    client.expect("EXISTS x{tag}1:max:1d", "1");
+    for (source, destination) in [("plain", "{plain}:avg:1h"), ("x{tag}1", "x{tag}1:avg:1h")] {
+        assert_eq!(
+            client.integer(&format!("CLUSTER KEYSLOT {source}")),
+            client.integer(&format!("CLUSTER KEYSLOT {destination}"))
+        );
+        client.run(&format!("IOT.ADD {source} 0 5"));
+        client.run(&format!("IOT.ADD {source} 3600000 5"));
+        client.expect(&format!("IOT.RANGE {destination} - +"), "[[0, #5]]");
+    }
+}
+
+#[test]
+fn a_transaction_and_a_chain_go_together() {
+    let (_server, mut client) = server_and_client();
+    client.run("IOT.CREATE t LABELS kind temp");
+    client.expect("MULTI", "+OK");
+    client.run(MADE);
+    client.run("IOT.CREATERULE t:avg:1h t:day AGGREGATION max 1d CREATE");
+    client.run("IOT.ADDBULK t SAMPLES 0 1 3600000 5 86400000 2 90000000 3 180000000 4");
+    client.expect("EXEC", "[_, +OK, _]");
+    check_law(&mut client, "t", "t:avg:1h", "avg 3600000");
+    check_law(&mut client, "t:avg:1h", "t:day", "max 86400000");
+    client.expect("IOT.RANGE t:day - +", "[[0, #5]]");
+    client.run("IOT.ADD t 1000 21");
+    client.expect("IOT.RANGE t:day - +", "[[0, #11]]");
 }
