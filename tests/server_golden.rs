@@ -90,7 +90,7 @@ fn every_dump_file_ever_written_loads() {
     }
 }
 
-/// Policies of all forms.
+/// Policies of all forms; `IOT_WRITE_GOLDEN_POLICIES=1` writes the file that a new form needs.
 const POLICIES: [&str; 2] = [
     "IOT.POLICY SET plain FILTER kind=temp RULES avg 1h RETENTION 30d",
     "IOT.POLICY SET odd FILTER kind!=temp \"(a=1 OR b!=)\" RULES p99.5 1d TZ Europe/Berlin \

@@ -422,3 +422,31 @@ fn a_transaction_and_a_chain_go_together() {
     client.run("IOT.ADD t 1000 21");
     client.expect("IOT.RANGE t:day - +", "[[0, #11]]");
 }
+
+#[test]
+fn a_setting_gives_rules_to_every_new_series() {
+    let text = "max:1M:1h;min:10s:5d:10d";
+    for args in [
+        ["COMPACTION_POLICY", text],
+        ["--redis-iot.compaction-policy", text],
+    ] {
+        let server = Server::start_with(&args);
+        let mut client = server.connect(Protocol::Resp2);
+        client.expect(
+            "CONFIG GET redis-iot.compaction-policy",
+            &format!("[\"redis-iot.compaction-policy\", \"{text}\"]"),
+        );
+        client.expect("CONFIG SET redis-iot.compaction-policy max:1M:1h", "-ERR*");
+        client.expect("IOT.ADD temp 0 5", "0");
+        client.expect("EXISTS temp_MAX_60000 temp_MIN_10000", "2");
+        client.run("IOT.ADD temp 60000 5");
+        client.expect("IOT.RANGE temp_MAX_60000 - +", "[[0, #5]]");
+        client.expect("IOT.POLICY LIST", "[]");
+        client.expect("DBSIZE", "3");
+    }
+    let log = Server::refusal_of(&["COMPACTION_POLICY", "max:1m:1h"]);
+    assert!(
+        log.contains("COMPACTION_POLICY must be agg:bucket"),
+        "{log}"
+    );
+}

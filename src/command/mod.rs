@@ -58,7 +58,8 @@ pub use mget::MGet;
 pub use mrange::{MRange, MRevRange};
 pub use nrange::{NRange, NRevRange};
 pub use policy::{
-    CONTAINER as POLICY, PolicyDel, PolicyGet, PolicyList, PolicySet, words as policy_words,
+    CONTAINER as POLICY, PolicyDel, PolicyGet, PolicyList, PolicySet, read_compaction,
+    words as policy_words,
 };
 pub use query_index::{Card, QueryIndex};
 pub use query_labels::QueryLabels;

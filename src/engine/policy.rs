@@ -140,10 +140,15 @@ impl Policy {
     fn render(&self, source: &[u8], rule: &PolicyRule) -> Vec<u8> {
         let aggregator = rule.aggregator.to_string();
         let bucket = rule.bucket_text();
+        let upper = aggregator.to_ascii_uppercase();
+        let milliseconds = rule.cut.span().milliseconds();
+        let milliseconds = milliseconds.map_or_else(|| bucket.clone(), |ms| ms.to_string());
         let values = [
             (KEY, source),
             (b"{agg}", aggregator.as_bytes()),
+            (b"{AGG}", upper.as_bytes()),
             (b"{bucket}", bucket.as_bytes()),
+            (b"{ms}", milliseconds.as_bytes()),
         ];
         let (mut key, mut rest) = (Vec::new(), &*self.template);
         while let Some((&byte, after)) = rest.split_first() {

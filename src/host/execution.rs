@@ -37,6 +37,9 @@ pub(super) struct ServerHost<'c> {
     open_count: Cell<usize>,
 }
 
+/// What the log calls the policy of the settings.
+const FOR_ALL: &[u8] = b"redis-iot.compaction-policy";
+
 /// Arguments of a replicated command that take no vector.
 const SHORT_ARGUMENTS: usize = 16;
 
@@ -267,18 +270,26 @@ impl<'c> Host for ServerHost<'c> {
 
     #[inline]
     fn has_policies(&self) -> bool {
-        policies::is_any()
+        policies::is_any() || settings::STATE.compaction().is_set()
     }
 
     fn policies_for(&self, labels: &Labels) -> Vec<(Box<[u8]>, Arc<Policy>)> {
         let mut matching = policies::matching(self.context.database(), labels);
         // One may have expired, and not be removed yet.
         matching.retain(|(name, _)| found::is_there(self.context, name));
+        let for_all = settings::STATE.compaction().get();
+        let for_all = for_all.filter(|policy| policy.matches(labels));
+        matching.extend(for_all.map(|policy| (FOR_ALL.into(), policy)));
         matching
     }
 
     fn log_skipped(&self, policy: &[u8], key: &[u8]) {
-        if policies::may_log(self.context.database(), policy) {
+        let may_log = if policy == FOR_ALL {
+            settings::STATE.compaction().may_log()
+        } else {
+            policies::may_log(self.context.database(), policy)
+        };
+        if may_log {
             let (policy, key) = (Token::from(policy), Token::from(key));
             self.context.log(format_args!(
                 "policy '{policy}' could not give '{key}' all of its rules: a destination is taken, \

@@ -13,6 +13,7 @@
 //! other. Replicas get the policy as it came, and what it has made beside it.
 
 mod apply;
+mod compaction;
 
 use triomphe::Arc;
 
@@ -32,6 +33,7 @@ use crate::engine::rule::Cut;
 
 pub(super) use apply::fit;
 use apply::{Begin, Counts};
+pub use compaction::read as read_compaction;
 
 /// What there is to say of the command that the others are parts of.
 pub const CONTAINER: Spec = Spec {
