@@ -390,9 +390,9 @@ fn in_a_cluster_destinations_lie_beside_their_sources() {
     support::server::await_that("the cluster is up", || {
         client.text("CLUSTER INFO").contains("cluster_state:ok")
     });
-    client.run("IOT.CREATE plain LABELS kind temp");
-    client.run("IOT.CREATE x{tag}1 LABELS kind temp");
-    client.run("IOT.CREATE a}b LABELS kind temp");
+    client.expect("IOT.CREATE plain LABELS kind temp", "+OK");
+    client.expect("IOT.CREATE x{tag}1 LABELS kind temp", "+OK");
+    client.expect("IOT.CREATE a}b LABELS kind temp", "+OK");
     client.expect(MADE, r#"["matched", 3, "created", 4, "skipped", 2]"#);
     client.expect("EXISTS {plain}:avg:1h", "1");
     client.expect("EXISTS x{tag}1:max:1d", "1");
@@ -405,6 +405,19 @@ fn in_a_cluster_destinations_lie_beside_their_sources() {
         client.run(&format!("IOT.ADD {source} 3600000 5"));
         client.expect(&format!("IOT.RANGE {destination} - +"), "[[0, #5]]");
     }
+    client.run("IOT.ADDBULK new LABELS kind temp SAMPLES 0 5 3600000 5");
+    client.expect("IOT.RANGE {new}:avg:1h - +", "[[0, #5]]");
+    client.expect(
+        "IOT.DEBUG INDEX",
+        r#"["series", 10, "indexed", 10, "bytes", int, "difference", nil]"#,
+    );
+    client.expect("IOT.POLICY LIST", r#"["hourly"]"#);
+    client.expect("MULTI", "+OK");
+    client.run("IOT.POLICY SET other FILTER kind=temp RULES min 1h");
+    client.expect("EXEC", "[-\"ERR in a cluster, *\"]");
+    let digest = client.digest();
+    client.expect("DEBUG RELOAD", "+OK");
+    assert_eq!(client.digest(), digest);
 }
 
 #[test]

@@ -151,6 +151,8 @@ pub trait Host {
     fn create_found(&self, found: &Self::Found, series: Series) -> Self::Write<'_>;
     /// Whether the user may change these keys, which belong to so many others.
     fn may_update(&self, count: usize, keys: impl Iterator<Item = Vec<u8>>) -> bool;
+    /// Whether there is a client that can be made to wait.
+    fn may_wait(&self) -> bool;
     /// Whether keys are spread over the servers of a cluster.
     fn is_cluster(&self) -> bool;
     /// The policy at a key, if there is anything.

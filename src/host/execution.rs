@@ -221,6 +221,10 @@ impl<'c> Host for ServerHost<'c> {
         found::may_update(self.context, count, keys)
     }
 
+    fn may_wait(&self) -> bool {
+        self.context.flags().may_wait()
+    }
+
     fn is_cluster(&self) -> bool {
         self.context.flags().is_cluster()
     }
@@ -275,8 +279,11 @@ impl<'c> Host for ServerHost<'c> {
 
     fn policies_for(&self, labels: &Labels) -> Vec<(Box<[u8]>, Arc<Policy>)> {
         let mut matching = policies::matching(self.context.database(), labels);
-        // One may have expired, and not be removed yet.
-        matching.retain(|(name, _)| found::is_there(self.context, name));
+        // One may have expired, and not be removed yet. In a cluster the key of a policy can be seen
+        // from its own slot alone, so that there it is in force until it is removed.
+        if !matching.is_empty() && !self.is_cluster() {
+            matching.retain(|(name, _)| found::is_there(self.context, name));
+        }
         let for_all = settings::STATE.compaction().get();
         let for_all = for_all.filter(|policy| policy.matches(labels));
         matching.extend(for_all.map(|policy| (FOR_ALL.into(), policy)));

@@ -23,7 +23,7 @@ use super::creation::set;
 use super::duration;
 use super::error::{Error, Result, Token};
 use super::filter;
-use super::host::{Host, Purpose, Reply};
+use super::host::{Host, Key, Later, Purpose, Reply};
 use super::number;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine;
@@ -218,18 +218,56 @@ impl Command for PolicySet {
         if is_new && host.policy_count() >= MAX_POLICIES {
             return Err(limit("policies of a database", MAX_POLICIES));
         }
-        let found = host.find(policy.selector(), Purpose::Alter)?;
-        apply::check_rights(host, &policy, &found)?;
-        host.set_policy(key, &policy);
-        host.replicate_verbatim();
-        host.notify(c"iot.policy.set", key);
-        let mut counts = Counts::default();
-        for source in &found {
-            apply::apply(host, source.as_ref(), &policy, begin, &mut counts);
+        if !host.is_cluster() {
+            return set_policy(host, key, &policy, begin);
         }
-        counts.reply(host.reply());
-        Ok(())
+        // A command that names a key is at home in the slot of that key, and there are servers
+        // that look for all keys there as long as it runs. Its reply is not bound to a slot.
+        if !host.may_wait() {
+            return Err(Error::Conflict(
+                "in a cluster, IOT.POLICY SET cannot be part of a transaction or a script",
+            ));
+        }
+        host.later(Unbound {
+            key: key.index,
+            policy,
+            begin,
+        })
     }
+}
+
+/// A policy that is set where a command is not bound to the slot of its key.
+struct Unbound {
+    /// Where the key stands among the arguments.
+    key: usize,
+    policy: Arc<Policy>,
+    begin: Begin,
+}
+
+impl Later for Unbound {
+    fn work(&mut self) {}
+
+    fn finish<H: Host>(self, host: &H, args: Args<'_>) -> Result<()> {
+        let key = args.key_at(self.key).ok_or(Error::MissingValue("key"))?;
+        set_policy(host, key, &self.policy, self.begin)
+    }
+}
+
+/// Stores a policy and gives rules to the series that match.
+fn set_policy<H: Host>(host: &H, key: Key<'_>, policy: &Arc<Policy>, begin: Begin) -> Result<()> {
+    // It may have become another type, where the command had to wait.
+    host.policy(key)?;
+    let found = host.find(policy.selector(), Purpose::Alter)?;
+    apply::check_rights(host, policy, &found)?;
+    host.set_policy(key, policy);
+    host.replicate_verbatim();
+    host.notify(c"iot.policy.set", key);
+    let mut counts = Counts::default();
+    for source in &found {
+        apply::apply(host, source.as_ref(), policy, begin, &mut counts);
+    }
+    counts.reply(host.reply());
+    Ok(())
 }
 
 /// `IOT.POLICY GET`.
