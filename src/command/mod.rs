@@ -59,7 +59,7 @@ pub use mrange::{MRange, MRevRange};
 pub use nrange::{NRange, NRevRange};
 pub use policy::{
     CONTAINER as POLICY, PolicyDel, PolicyGet, PolicyList, PolicySet, read_compaction,
-    words as policy_words,
+    read_stored as read_stored_policy, words as policy_words,
 };
 pub use query_index::{Card, QueryIndex};
 pub use query_labels::QueryLabels;

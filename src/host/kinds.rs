@@ -17,7 +17,7 @@ use super::policies;
 use super::rdb::Stream;
 use super::value::Stored;
 use super::waiting;
-use crate::command::{filter, policy_words};
+use crate::command::{policy_words, read_stored_policy};
 use crate::engine::persist;
 use crate::engine::policy::Policy;
 use crate::engine::series::Allocation;
@@ -124,8 +124,7 @@ impl Kind for Arc<Policy> {
     }
 
     fn load(stream: &mut Stream<'_>, version: u32) -> Result<Self> {
-        let parse = |filters: &[&[u8]]| filter::parse(filters).ok();
-        persist::read_policy(stream, version, parse).map(Self::new)
+        read_stored_policy(stream, version).map(Self::new)
     }
 
     fn save(&self, stream: &mut Stream<'_>) {

@@ -27,6 +27,7 @@ use super::host::{Host, Key, Later, Purpose, Reply};
 use super::number;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine;
+use crate::engine::persist::{Buffer, Source, read_policy, write_policy};
 use crate::engine::policy::{DEFAULT_TEMPLATE, MAX_POLICIES, MAX_POLICY_RULES, Policy, PolicyRule};
 use crate::engine::query::Zone;
 use crate::engine::rule::Cut;
@@ -163,6 +164,28 @@ pub fn words(policy: &Policy) -> Vec<Vec<u8>> {
     words.push(b"DESTINATION".to_vec());
     words.push(policy.template().to_vec());
     words
+}
+
+/// Reads a policy that was stored: one that [`words`] could not say would make an append-only file
+/// that cannot be loaded.
+///
+/// # Errors
+/// `Corrupt`, and those of [`read_policy`].
+pub fn read_stored(source: &mut impl Source, version: u32) -> engine::Result<Policy> {
+    let policy = read_policy(source, version, |filters| filter::parse(filters).ok())?;
+    let words = words(&policy);
+    let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+    let record = |policy: &Policy| {
+        let mut record = Buffer::default();
+        write_policy(policy, &mut record);
+        record.bytes
+    };
+    match parse(&mut Args::behind_name(&words)) {
+        Ok(said) if record(&said.policy) == record(&policy) => Ok(policy),
+        _ => Err(engine::Error::Corrupt {
+            what: "policy, which no command could make",
+        }),
+    }
 }
 
 /// `IOT.POLICY SET`.
@@ -382,5 +405,48 @@ impl Command for PolicyDel {
         }
         host.reply().integer(is_there.into());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::query::Span;
+
+    fn stored(span: Span) -> engine::Result<Policy> {
+        let rule = PolicyRule {
+            aggregator: number::aggregator(b"timein(-0.5)").unwrap(),
+            cut: Cut::new(span, None, 0)?,
+            retention_ms: i64::MAX,
+        };
+        let filters: [&[u8]; 1] = [b"(a=1 OR b!=)"];
+        let selector = filter::parse(&filters).unwrap();
+        let policy = Policy::new(&filters, selector, vec![rule], b"{key}\0 \xff")?;
+        let mut record = Buffer::default();
+        write_policy(&policy, &mut record);
+        read_stored(&mut &record.bytes[..], engine::persist::POLICY_VERSION)
+    }
+
+    #[test]
+    fn what_is_stored_can_be_said() {
+        for span in [
+            Span::Milliseconds(1),
+            Span::Milliseconds(90_001),
+            Span::Milliseconds(86_400_000),
+            Span::Weeks(3),
+            Span::Months(12),
+        ] {
+            let policy = stored(span).unwrap();
+            assert_eq!(policy.rules()[0].cut.span(), span);
+        }
+        for span in [
+            Span::Weeks(i64::MAX),
+            Span::Weeks(-1),
+            Span::Milliseconds(-5),
+            Span::Months(-1),
+            Span::Months(0),
+        ] {
+            assert!(stored(span).is_err(), "{span:?}");
+        }
     }
 }
