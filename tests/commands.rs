@@ -182,6 +182,11 @@ fn keeping_aggregates_in_another_series() {
 }
 
 #[test]
+fn giving_rules_by_labels() {
+    play("policy");
+}
+
+#[test]
 fn setting_defaults_for_new_series() {
     play("configs");
 }

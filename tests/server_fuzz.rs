@@ -213,6 +213,51 @@ fn mutated_dumps_are_refused_or_whole() {
     }
 }
 
+#[test]
+fn mutated_dumps_of_policies_are_refused_or_whole() {
+    let mut server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    client.run(
+        "IOT.POLICY SET p FILTER kind=temp \"(a=(1,2) OR b~=\\\"x|y\\\")\" c!= RULES avg 1h RETENTION 30d \
+         p99.9 1500 ALIGN 5 max 1d TZ Europe/Berlin timein(2.5) 1mo DESTINATION {key}/{agg}/{bucket}",
+    );
+    let Value::BulkString(payload) = client.run("DUMP p") else {
+        panic!("no payload");
+    };
+    let mut random = Random::new(FUZZ_SEED + 5);
+    let mut accepted = 0;
+    for index in 0..MUTANTS {
+        let mutant = seal(mutate(
+            &payload,
+            MODULE_HEADER_BYTES,
+            FOOTER_BYTES,
+            &mut random,
+        ));
+        let mut line = words("RESTORE mutant 0");
+        line.push(mutant.clone());
+        line.push(b"REPLACE".to_vec());
+        let reply = client
+            .try_call(&line)
+            .unwrap_or_else(|lost| panic!("{}: {}", quoted(&mutant), lost.0));
+        if reply != Value::Okay {
+            continue;
+        }
+        accepted += 1;
+        // What was accepted says something, makes something, and can be stored.
+        let said = render(&client.run("IOT.POLICY GET mutant"));
+        client.run("IOT.CREATE t LABELS kind temp a 1 c 1");
+        client.run("IOT.ADD t 1000 1");
+        client.run("IOT.ADD t 99000000000 1");
+        client.run("DEL t");
+        if index % 8 == 0 {
+            client.expect("DEBUG RELOAD", "+OK");
+            assert_eq!(render(&client.run("IOT.POLICY GET mutant")), said);
+        }
+    }
+    assert!(accepted > 0, "some mutants differ in what may differ");
+    server.assert_alive(&|| "the mutants".into());
+}
+
 /// The arguments of every command of this name in an append-only file.
 fn commands_in(file: &[u8], name: &[u8]) -> Vec<Line> {
     let mut rest = file;
@@ -341,7 +386,10 @@ fn mutated_payloads_of_restore_are_refused_or_whole() {
 }
 
 /// A line of each command that is right, so that a token in its place meets right neighbours.
-const RIGHT_LINES: [&str; 21] = [
+const RIGHT_LINES: [&str; 24] = [
+    "IOT.POLICY SET p FILTER a=b RULES avg 1h RETENTION 30d ALIGN 5 max 1d TZ UTC DESTINATION {key}:{agg}:{bucket} BACKFILL",
+    "IOT.POLICY GET p",
+    "IOT.POLICY DEL p",
     "IOT.CREATE new RETENTION 1000 IDLE_TTL 100000 ENCODING GORILLA CHUNK_SIZE 128 DUPLICATE_POLICY LAST IGNORE 1 1 LABELS a b",
     "IOT.ALTER t RETENTION 1000 CHUNK_SIZE 128 DUPLICATE_POLICY LAST IGNORE 1 1 LABELS a b",
     "IOT.ADD t 100 1 RETENTION 1000 ON_DUPLICATE LAST LABELS a b",
@@ -460,6 +508,9 @@ fn prepare(client: &mut Client) {
 fn check_lines(server: &mut Server, lines: impl Iterator<Item = Line>) {
     let mut clients = Protocol::BOTH.map(|protocol| server.connect(protocol));
     prepare(&mut clients[0]);
+    // The server repeats a subcommand that it does not know as it is, which the client cannot read.
+    let lines = lines
+        .filter(|line| line[0] != b"IOT.POLICY" || line.get(1).is_none_or(|sub| sub.is_ascii()));
     for (index, line) in lines.enumerate() {
         let client = &mut clients[index % 2];
         let batch = [line, words("PING")];
@@ -530,9 +581,8 @@ fn no_line_of_random_tokens_harms_the_server() {
         .map(|name| {
             let len = random.index(12);
             let args = (0..len).map(|_| tokens[random.index(tokens.len())].clone());
-            std::iter::once(name.as_bytes().to_vec())
-                .chain(args)
-                .collect()
+            let words = name.split('|').map(|word| word.as_bytes().to_vec());
+            words.chain(args).collect()
         })
         .collect();
     check_lines(&mut server, lines.into_iter());
@@ -561,7 +611,10 @@ fn every_command_refuses_a_wrong_number_of_arguments() {
             wrong.extend([least + 1, least + 5]);
         }
         for len in wrong {
-            let mut line = vec![name.clone()];
+            let mut line: Vec<String> = name.split('|').map(Into::into).collect();
+            if line.len() > len {
+                continue;
+            }
             line.resize(len, "1".into());
             let reply = client.call(&line);
             let wanted = format!("ERR wrong number of arguments for '{name}' command");
@@ -570,7 +623,11 @@ fn every_command_refuses_a_wrong_number_of_arguments() {
                 "{line:?}: {}",
                 render(&reply)
             );
-            assert_eq!(error_text(&reply), wanted, "{line:?}");
+            assert_eq!(
+                error_text(&reply).to_lowercase(),
+                wanted.to_lowercase(),
+                "{line:?}"
+            );
         }
     }
 }

@@ -129,6 +129,38 @@ fn every_dump_file_ever_written_loads() {
     }
 }
 
+/// Policies of all forms; `IOT_WRITE_GOLDEN_POLICIES=1` writes the file that a new form needs.
+const POLICIES: [&str; 2] = [
+    "IOT.POLICY SET plain FILTER kind=temp RULES avg 1h RETENTION 30d",
+    "IOT.POLICY SET odd FILTER kind!=temp \"(a=1 OR b!=)\" RULES p99.5 1d TZ Europe/Berlin \
+     timein(2) 90001 ALIGN 5 last 1mo RETENTION 365d first 1w DESTINATION \"{agg} {bucket}:{key}\"",
+];
+
+#[test]
+fn every_policy_ever_written_loads_and_is_written_so_now() {
+    let (server, before) = (Server::start(), Server::start());
+    let mut client = server.connect(Protocol::Resp2);
+    for policy in POLICIES {
+        client.run(policy);
+    }
+    let folder = golden_folder().join("policies");
+    if std::env::var_os("IOT_WRITE_GOLDEN_POLICIES").is_some() {
+        client.expect("SAVE", "+OK");
+        fs::copy(
+            server.folder().join("dump.rdb"),
+            folder.join("1-policies.rdb"),
+        )
+        .unwrap();
+    }
+    let mut loaded = load(&before, &folder.join("1-policies.rdb"));
+    assert_eq!(loaded.digest(), client.digest());
+    for name in ["plain", "odd"] {
+        for line in ["DUMP", "IOT.POLICY GET"].map(|what| format!("{what} {name}")) {
+            assert_eq!(render(&loaded.run(&line)), render(&client.run(&line)));
+        }
+    }
+}
+
 #[test]
 fn what_is_written_now_is_what_was_written_before() {
     let (now, before) = (Server::start(), Server::start());

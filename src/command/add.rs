@@ -11,6 +11,7 @@ use super::effect::{self, Policy};
 use super::error::{Error, Result};
 use super::host::{Host, Key, Reply, Slot, Writer};
 use super::number::{self, Time};
+use super::policy;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::rule::Refresh;
 use crate::engine::series::Added;
@@ -129,7 +130,7 @@ fn send<H: Host>(host: &H, item: Item<'_>, effect: &Sent) {
         Sent::Sample(sample) => effect::send_samples(host, item.key, &[sample]),
         Sent::SeriesAndSample(sample) => {
             if let Slot::Series(series) = host.read(item.key) {
-                effect::send_creation(host, item.key, series.options());
+                effect::send_creation(host, item.key.name, series.options());
             }
             effect::send_samples(host, item.key, &[sample]);
         }
@@ -186,6 +187,9 @@ impl Command for Add {
             effect => {
                 send(host, item, &effect);
                 host.notify(c"iot.add", key);
+                if matches!(effect, Sent::SeriesAndSample(_)) {
+                    policy::fit(host, key.name, true);
+                }
             }
         }
         derived::apply(host, key.name, written.refreshes);
@@ -237,6 +241,9 @@ fn write_items<H: Host>(
         }
         if !matches!(effect, Sent::Nothing) {
             host.notify(c"iot.add", item.key);
+        }
+        if matches!(effect, Sent::SeriesAndSample(_)) {
+            policy::fit(host, item.key.name, true);
         }
         derived::apply(host, item.key.name, refreshes);
     }

@@ -11,7 +11,7 @@ use super::error::{Error, Result, Token};
 use super::host::{Host, Key, Reply, Slot, Writer};
 use super::number::{self, Time};
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
-use super::{Command, effect::Policy};
+use super::{Command, effect::Policy, policy};
 use crate::engine::rule::Refresh;
 use crate::engine::series::{Added, Upsert};
 use crate::engine::{self, Sample, Series, Timestamp};
@@ -211,7 +211,17 @@ fn write<H: Host>(
     creation: &Creation,
 ) -> Result<Outcome> {
     let mut outcome = Outcome::default();
-    match host.write(key) {
+    let mut slot = host.write(key);
+    if matches!(slot, Slot::Missing) {
+        let options = creation.options(&host.settings());
+        effect::send_creation(host, key.name, &options);
+        host.create(key, Series::new(options)).written();
+        outcome.created = true;
+        // Before the samples, which may lie in many buckets.
+        policy::fit(host, key.name, true);
+        slot = host.write(key);
+    }
+    match slot {
         Slot::Foreign => return Err(Error::WrongType),
         Slot::Series(mut series) => {
             derived::refuse_destination(host, key.name, &series)?;
@@ -223,16 +233,8 @@ fn write<H: Host>(
                 series.written();
             }
         }
-        Slot::Missing => {
-            let options = creation.options(&host.settings());
-            effect::send_creation(host, key, &options);
-            let mut series = Series::new(options);
-            let upsert = upsert(host, &series, policy);
-            let mut tracked = Tracked::begin(host, &series);
-            add(&mut series, &mut tracked, samples, &upsert, &mut outcome);
-            host.create(key, series).written();
-            outcome.created = true;
-        }
+        // Somebody who was told of the new series has deleted it.
+        Slot::Missing => return Err(Error::NoSuchKey),
     }
     Ok(outcome)
 }

@@ -8,7 +8,7 @@ use super::error::{Error, Result};
 use super::host::{Host, Reply, Slot, Writer};
 use super::rule::check_new_retention;
 use super::spec::{Access, Arg, Effect, Keys, Spec};
-use super::{Command, effect};
+use super::{Command, effect, policy};
 use crate::engine::Series;
 
 const ARGS: &[Arg] = &[
@@ -50,9 +50,10 @@ impl Command for Create {
             Slot::Foreign | Slot::Series(_) => return Err(Error::KeyExists),
         }
         let options = creation.options(&host.settings());
-        effect::send_creation(host, key, &options);
+        effect::send_creation(host, key.name, &options);
         host.create(key, Series::new(options)).written();
         host.notify(c"iot.create", key);
+        policy::fit(host, key.name, true);
         host.reply().ok();
         Ok(())
     }
@@ -91,6 +92,9 @@ impl Command for Alter {
         }
         host.replicate_verbatim();
         host.notify(c"iot.alter", key);
+        if creation.has_labels() {
+            policy::fit(host, key.name, false);
+        }
         host.reply().ok();
         Ok(())
     }

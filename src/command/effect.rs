@@ -65,7 +65,7 @@ pub(super) fn send_samples<H: Host>(host: &H, key: Key<'_>, samples: &[Sample]) 
 }
 
 /// Sends a new series with all its options, so that the settings over there do not count.
-pub(super) fn send_creation<H: Host>(host: &H, key: Key<'_>, options: &Options) {
+pub(super) fn send_creation<H: Host>(host: &H, key: &[u8], options: &Options) {
     let retention = options.retention_ms.to_string();
     let idle_ttl = options.idle_ttl_ms.to_string();
     let chunk_size = options.chunk_bytes.to_string();
@@ -73,7 +73,7 @@ pub(super) fn send_creation<H: Host>(host: &H, key: Key<'_>, options: &Options) 
     let mut buffer = ryu::Buffer::new();
     let ignore_value = buffer.format_finite(options.ignore.max_value_diff);
     let mut args: Vec<&[u8]> = vec![
-        key.name,
+        key,
         b"RETENTION",
         retention.as_bytes(),
         b"ENCODING",

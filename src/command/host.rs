@@ -6,12 +6,15 @@
 use std::ffi::CStr;
 use std::ops::{Deref, DerefMut};
 
+use triomphe::Arc;
+
 use super::args::Args;
 use super::error::{Error, Result};
 use super::read::Reading;
 use crate::engine::index::Selector;
 use crate::engine::labels::Labels;
 use crate::engine::options::{DuplicatePolicy, Encoding, Ignore};
+use crate::engine::policy::Policy;
 use crate::engine::query::{Cost, Watch};
 use crate::engine::{Series, Timestamp};
 
@@ -144,6 +147,33 @@ pub trait Host {
     fn write_found(&self, found: &Self::Found) -> Slot<Self::Write<'_>>;
     /// As [`Host::notify`], for a found key.
     fn notify_found(&self, event: &'static CStr, found: &Self::Found);
+    /// Stores a new series at a found key that holds nothing, and opens it.
+    fn create_found(&self, found: &Self::Found, series: Series) -> Self::Write<'_>;
+    /// Whether the user may change these keys, which belong to so many others.
+    fn may_update(&self, count: usize, keys: impl Iterator<Item = Vec<u8>>) -> bool;
+    /// Whether there is a client that can be made to wait.
+    fn may_wait(&self) -> bool;
+    /// Whether keys are spread over the servers of a cluster.
+    fn is_cluster(&self) -> bool;
+    /// The policy at a key, if there is anything.
+    ///
+    /// # Errors
+    /// `WrongType`.
+    fn policy(&self, key: Key<'_>) -> Result<Option<Arc<Policy>>>;
+    /// Stores a policy at a key that holds none, or another one.
+    fn set_policy(&self, key: Key<'_>, policy: &Arc<Policy>);
+    /// Deletes a key that holds a policy.
+    fn remove_policy(&self, key: Key<'_>);
+    /// The number of policies of the database.
+    fn policy_count(&self) -> usize;
+    /// The names of the policies of the database that the user may read, in order.
+    fn list_policies(&self) -> Vec<Box<[u8]>>;
+    /// Whether any database has a policy; cheap.
+    fn has_policies(&self) -> bool;
+    /// The policies of the database that match labels, with their names and in their order.
+    fn policies_for(&self, labels: &Labels) -> Vec<(Box<[u8]>, Arc<Policy>)>;
+    /// Notes in the log, once a policy, that it could not give a series all of its rules.
+    fn log_skipped(&self, policy: &[u8], key: &[u8]);
     /// Bytes of memory the open series takes, by the server's allocator.
     fn memory_bytes(&self, series: &Series) -> usize;
     /// Answers a query: at once, or later and on another thread where it is a long one and the

@@ -9,7 +9,7 @@ use super::error::{Error, Result, Token};
 use super::host::{Host, Reply, Slot, Writer};
 use super::number::{self, Time};
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
-use super::{Command, effect};
+use super::{Command, effect, policy};
 use crate::engine::options::DuplicatePolicy;
 use crate::engine::{Sample, Series};
 use std::ffi::CStr;
@@ -101,7 +101,7 @@ fn increment<H: Host>(host: &H, mut args: Args<'_>, sign: f64, event: &'static C
         let added = series.increment(time_ms, sign * amount, &upsert)?;
         Ok::<_, Error>((added, series.newest().unwrap_or(Sample::new(time_ms, 0.0))))
     };
-    let mut refreshes = Vec::new();
+    let (mut refreshes, mut is_new) = (Vec::new(), false);
     let (added, newest) = match host.write(key) {
         Slot::Foreign => return Err(Error::WrongType),
         Slot::Series(mut series) => {
@@ -123,14 +123,18 @@ fn increment<H: Host>(host: &H, mut args: Args<'_>, sign: f64, event: &'static C
             let options = creation.options(&host.settings());
             let mut series = Series::new(options.clone());
             let raised = raise(&mut series)?;
-            effect::send_creation(host, key, &options);
+            effect::send_creation(host, key.name, &options);
             host.create(key, series).written();
+            is_new = true;
             raised
         }
     };
     if added.is_change() {
         effect::send_samples(host, key, &[newest]);
         host.notify(event, key);
+    }
+    if is_new {
+        policy::fit(host, key.name, true);
     }
     derived::apply(host, key.name, refreshes);
     host.reply().integer(newest.time_ms);

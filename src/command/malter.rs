@@ -10,6 +10,7 @@ use super::creation::{
 use super::error::{Error, Result};
 use super::found;
 use super::host::{Host, Purpose, Reply, Slot};
+use super::policy;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 
 /// `IOT.MALTER`.
@@ -96,5 +97,8 @@ fn change<H: Host>(host: &H, key: &H::Found, creation: &Creation, options: &[&[u
     let args = [&[key.as_ref()], options].concat();
     host.replicate(c"IOT.ALTER", &args);
     host.notify_found(c"iot.alter", key);
+    if creation.has_labels() {
+        policy::fit(host, key.as_ref(), false);
+    }
     true
 }

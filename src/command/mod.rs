@@ -28,6 +28,7 @@ mod mget;
 mod mrange;
 mod nrange;
 mod number;
+mod policy;
 mod query_index;
 mod query_labels;
 mod range;
@@ -56,6 +57,10 @@ pub use mdel::MDel;
 pub use mget::MGet;
 pub use mrange::{MRange, MRevRange};
 pub use nrange::{NRange, NRevRange};
+pub use policy::{
+    CONTAINER as POLICY, PolicyDel, PolicyGet, PolicyList, PolicySet, read_compaction,
+    read_stored as read_stored_policy, words as policy_words,
+};
 pub use query_index::{Card, QueryIndex};
 pub use query_labels::QueryLabels;
 pub use range::{MAX_FILTER_TIMES, Range, RevRange};
@@ -76,6 +81,9 @@ pub trait Command {
     fn execute<H: Host>(host: &H, args: Args<'_>) -> Result<()>;
 }
 
+/// Commands that are but the first half of others: `IOT.A` of `IOT.A|B`.
+pub const CONTAINERS: [Spec; 1] = [POLICY];
+
 /// Calls a macro with the list of all commands: `host` registers each, tests read each one's spec.
 macro_rules! with_all_commands {
     ($with:ident) => {
@@ -94,6 +102,10 @@ macro_rules! with_all_commands {
             $crate::command::RevRange,
             $crate::command::CreateRule,
             $crate::command::DeleteRule,
+            $crate::command::PolicySet,
+            $crate::command::PolicyGet,
+            $crate::command::PolicyList,
+            $crate::command::PolicyDel,
             $crate::command::MDel,
             $crate::command::MAlter,
             $crate::command::NRange,

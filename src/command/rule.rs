@@ -157,7 +157,7 @@ fn check_source(series: &Series, given: &Given) -> Result<()> {
 }
 
 /// Whether every bucket is whole when it is closed.
-fn check_retention(retention_ms: i64, shortest_ms: i64) -> Result<()> {
+pub(super) fn check_retention(retention_ms: i64, shortest_ms: i64) -> Result<()> {
     if retention_ms != 0 && retention_ms < shortest_ms {
         return Err(Error::Conflict(
             "the retention of the source is shorter than a bucket of its rule and its delay",
@@ -182,7 +182,7 @@ fn limit(what: &'static str, max: usize) -> Error {
 }
 
 /// Whether rules lead from the destination back to the source, or would be too many in a chain.
-fn check_circle<H: Host>(host: &H, source: &[u8], destination: &[u8]) -> Result<()> {
+pub(super) fn check_circle<H: Host>(host: &H, source: &[u8], destination: &[u8]) -> Result<()> {
     let above = rules_above(host, source);
     let mut paths = vec![vec![destination.to_vec()]];
     while let Some(path) = paths.pop() {
@@ -356,9 +356,9 @@ fn make<H: Host>(
         host.replicate_verbatim();
     } else {
         if let Some(options) = created {
-            effect::send_creation(host, destination, &options);
+            effect::send_creation(host, destination.name, &options);
         }
-        send(host, source, &rule);
+        send(host, source.name, &rule);
         host.notify(c"iot.createrule:src", source);
         host.notify(c"iot.createrule:dest", destination);
     }
@@ -434,7 +434,7 @@ fn tie<H: Host>(host: &H, source: Key<'_>, destination: Key<'_>, given: &Given) 
 }
 
 /// Sends a rule with the time that it begins with.
-fn send<H: Host>(host: &H, source: Key<'_>, rule: &Rule) {
+pub(super) fn send<H: Host>(host: &H, source: &[u8], rule: &Rule) {
     let aggregator = rule.aggregator.to_string();
     let cut = rule.cut();
     let span = cut.span().to_string();
@@ -442,7 +442,7 @@ fn send<H: Host>(host: &H, source: Key<'_>, rule: &Rule) {
     let delay = rule.delay_ms.to_string();
     let since = rule.since_ms.max(0).to_string();
     let mut args: Vec<&[u8]> = vec![
-        source.name,
+        source,
         &rule.destination,
         b"AGGREGATION",
         aggregator.as_bytes(),

@@ -61,6 +61,8 @@ pub enum Keys {
     None,
     /// The first argument.
     First,
+    /// The second argument: the first is a subcommand.
+    Second,
     /// The first two arguments.
     FirstTwo,
     /// The first argument says how many follow.

@@ -34,6 +34,11 @@ pub enum Error {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A policy that makes no sense.
+    Policy {
+        /// Why.
+        what: &'static str,
+    },
     /// A filter that matches more series than one may.
     TooManySeries {
         /// How many match.
@@ -65,7 +70,7 @@ impl fmt::Display for Error {
                 f.write_str("bucketDuration with TZ must be whole days or divide a day evenly")
             }
             Self::Limit { what, max } => write!(f, "too many {what}: the limit is {max}"),
-            Self::Pattern { what } => f.write_str(what),
+            Self::Pattern { what } | Self::Policy { what } => f.write_str(what),
             Self::TooManySeries { series, max } => write!(
                 f,
                 "the filter matches {series} series, more than redis-iot.max-series {max}"

@@ -6,7 +6,7 @@
 //!
 //! A [`Series`] is the noun everything turns on; [`codec`] packs its samples, [`persist`] alone
 //! knows the stored bytes, [`index`] finds series by their labels,
-//! [`rule`] keeps aggregates of one series in another.
+//! [`rule`] keeps aggregates of one series in another, [`policy`] says which series get rules.
 
 pub mod aggregate;
 pub mod codec;
@@ -15,6 +15,7 @@ pub mod index;
 pub mod labels;
 pub mod options;
 pub mod persist;
+pub mod policy;
 pub mod query;
 pub mod rule;
 mod sample;

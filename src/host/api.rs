@@ -81,6 +81,9 @@ table! {
             c_int) -> c_int;
         get_command: RedisModule_GetCommand =
             fn(*mut RedisModuleCtx, *const c_char) -> *mut RedisModuleCommand;
+        create_subcommand: RedisModule_CreateSubcommand = fn(
+            *mut RedisModuleCommand, *const c_char, RedisModuleCmdFunc, *const c_char, c_int, c_int,
+            c_int) -> c_int;
         set_command_info: RedisModule_SetCommandInfo =
             fn(*mut RedisModuleCommand, *const RedisModuleCommandInfo) -> c_int;
 
@@ -107,6 +110,7 @@ table! {
         open_key: RedisModule_OpenKey =
             fn(*mut RedisModuleCtx, *mut RedisModuleString, c_int) -> *mut RedisModuleKey;
         close_key: RedisModule_CloseKey = fn(*mut RedisModuleKey);
+        delete_key: RedisModule_DeleteKey = fn(*mut RedisModuleKey) -> c_int;
         key_type: RedisModule_KeyType = fn(*mut RedisModuleKey) -> c_int;
         get_type: RedisModule_ModuleTypeGetType = fn(*mut RedisModuleKey) -> *mut RedisModuleType;
         get_value: RedisModule_ModuleTypeGetValue = fn(*mut RedisModuleKey) -> *mut c_void;

@@ -140,6 +140,12 @@ fn key_spec(spec: &Spec, memory: &mut Memory) -> RedisModuleCommandKeySpec {
             };
         }
         Keys::First => (INDEX, first, 0, 1),
+        Keys::Second => {
+            let second = BeginSearch {
+                index: BeginIndex { pos: 2 },
+            };
+            (INDEX, second, 0, 1)
+        }
         Keys::FirstTwo => (INDEX, first, 1, 1),
         Keys::Every { step } => (INDEX, first, -1, step),
         Keys::After { keyword, step } => {

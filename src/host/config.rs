@@ -4,7 +4,7 @@
 //! Each registration carries a pointer to its setting, which the server hands back to the
 //! callbacks; so there is one pair of callbacks for each kind of setting, not for each setting.
 
-use std::ffi::{c_char, c_int, c_longlong, c_uint, c_void};
+use std::ffi::{CString, c_char, c_int, c_longlong, c_uint, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -13,7 +13,7 @@ use redis_module::raw::{self, RedisModuleString};
 use super::api::{self, Server};
 use super::context::{Context, OwnedString, ServerString};
 use super::guard;
-use super::settings::{Choice, Number, Real, STATE, Setting, Violation};
+use super::settings::{Choice, Compaction, Number, Real, STATE, Setting, Violation};
 use super::text::NumberText;
 
 const FLAGS: c_uint = raw::REDISMODULE_CONFIG_DEFAULT;
@@ -31,6 +31,7 @@ pub(super) fn register(context: Context<'_>) -> Result<(), String> {
             Setting::Number(number) => register_number(context, number),
             Setting::Choice(choice) => register_choice(context, choice),
             Setting::Real(real) => register_real(context, real),
+            Setting::Compaction(compaction) => register_compaction(context, compaction),
         };
         if status != api::OK {
             let name = setting.name().to_string_lossy();
@@ -104,6 +105,23 @@ fn register_real(context: Context<'_>, real: &'static Real) -> c_int {
             Some(set_real),
             None,
             private(real),
+        )
+    }
+}
+
+fn register_compaction(context: Context<'_>, compaction: &'static Compaction) -> c_int {
+    let default = CString::new(compaction.text()).unwrap_or_default();
+    // SAFETY: as for a number; the default is copied.
+    unsafe {
+        (context.table().register_string_config)(
+            context.raw(),
+            compaction.name.as_ptr(),
+            default.as_ptr(),
+            FIXED,
+            Some(get_compaction),
+            Some(set_compaction),
+            None,
+            private(compaction),
         )
     }
 }
@@ -184,26 +202,70 @@ unsafe extern "C" fn set_choice(
     unsafe { conclude(server, changed, error) }
 }
 
-/// Replies with a string that stays ours: the server copies it after this returns. So the one of
-/// the last reply is kept, and freed when the next is made. Settings are read on one thread only.
+/// A string that stays ours while the server copies it, which it does after a callback has returned.
+/// So the one of the last reply is kept, and freed when the next is made. Settings are read on one
+/// thread only.
+struct LastReply(AtomicPtr<RedisModuleString>);
+
+impl LastReply {
+    const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    fn reply(&self, server: Server, text: &[u8]) -> *mut RedisModuleString {
+        let fresh = OwnedString::new(server, text).into_raw();
+        if let Some(last) = ptr::NonNull::new(self.0.swap(fresh, Ordering::Relaxed)) {
+            // SAFETY: `last` was given away by `into_raw` above, and is taken back once.
+            drop(unsafe { OwnedString::from_raw(server, last) });
+        }
+        fresh
+    }
+}
+
 unsafe extern "C" fn get_real(
     _name: *const c_char,
     private: *mut c_void,
 ) -> *mut RedisModuleString {
-    static LAST: AtomicPtr<RedisModuleString> = AtomicPtr::new(ptr::null_mut());
+    static LAST: LastReply = LastReply::new();
     // SAFETY: a setting is registered with a `Server`.
     let server = unsafe { Server::resolved() };
     // SAFETY: it was registered with a `Real`.
     let real: &Real = unsafe { setting(private) };
     guard::or_fail(ptr::null_mut(), || {
         let text = NumberText::new(real.get());
-        let fresh = OwnedString::new(server, text.as_c_str().to_bytes()).into_raw();
-        if let Some(last) = ptr::NonNull::new(LAST.swap(fresh, Ordering::Relaxed)) {
-            // SAFETY: `last` was given away by `into_raw` above, and is taken back once.
-            drop(unsafe { OwnedString::from_raw(server, last) });
-        }
-        fresh
+        LAST.reply(server, text.as_c_str().to_bytes())
     })
+}
+
+unsafe extern "C" fn get_compaction(
+    _name: *const c_char,
+    private: *mut c_void,
+) -> *mut RedisModuleString {
+    static LAST: LastReply = LastReply::new();
+    // SAFETY: a setting is registered with a `Server`.
+    let server = unsafe { Server::resolved() };
+    // SAFETY: it was registered with a `Compaction`.
+    let compaction: &Compaction = unsafe { setting(private) };
+    guard::or_fail(ptr::null_mut(), || LAST.reply(server, &compaction.text()))
+}
+
+unsafe extern "C" fn set_compaction(
+    _name: *const c_char,
+    text: *mut RedisModuleString,
+    private: *mut c_void,
+    error: *mut *mut RedisModuleString,
+) -> c_int {
+    // SAFETY: a setting is registered with a `Server`.
+    let server = unsafe { Server::resolved() };
+    // SAFETY: it was registered with a `Compaction`.
+    let compaction: &Compaction = unsafe { setting(private) };
+    // SAFETY: the server passes a string that lives until this returns, and it is not kept.
+    let text = ptr::NonNull::new(text).map(|text| unsafe { ServerString::new(text) });
+    let changed = guard::or_fail(PANICKED, || {
+        compaction.set_text(text.map_or(&[], |text| text.bytes(server)))
+    });
+    // SAFETY: the server passes the place for a text.
+    unsafe { conclude(server, changed, error) }
 }
 
 unsafe extern "C" fn set_real(

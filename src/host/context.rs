@@ -66,6 +66,11 @@ impl Flags {
         self.0 & BUSY != 0
     }
 
+    /// Whether the server is part of a cluster.
+    pub(super) const fn is_cluster(self) -> bool {
+        self.0 & raw::REDISMODULE_CTX_FLAGS_CLUSTER != 0
+    }
+
     /// Whether the client speaks RESP3.
     pub(super) const fn is_resp3(self) -> bool {
         self.0 & raw::REDISMODULE_CTX_FLAGS_RESP3 != 0

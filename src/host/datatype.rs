@@ -1,4 +1,5 @@
-//! The data type `iotseries`, and what the server asks of its values.
+//! The data types of the module, and what the server asks of their values: `iotseries` and
+//! `iotpolicy` (see `kinds`).
 //!
 //! Who calls what, and on which thread:
 //!
@@ -22,60 +23,82 @@
 //! it all the same: a reference to freed memory would be worse.
 
 use std::ffi::{CStr, c_int, c_void};
-use std::mem;
 use std::ptr::{self, NonNull};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use redis_module::raw::{
     REDISMODULE_TYPE_METHOD_VERSION, RedisModuleDigest, RedisModuleIO, RedisModuleKeyOptCtx,
-    RedisModuleString, RedisModuleType, RedisModuleTypeMethods,
+    RedisModuleString, RedisModuleType, RedisModuleTypeDefragFunc, RedisModuleTypeMethods,
 };
 
 use super::api::Server;
 use super::context::{Context, ServerString};
-use super::defrag;
 use super::guard;
-use super::index;
 use super::rdb::Stream;
 use super::value::{self, Stored};
-use super::waiting;
-use crate::engine::Series;
-use crate::engine::persist;
-use crate::engine::series::Allocation;
+use crate::engine::Result;
 
-/// The name in dump files: 9 characters, for ever.
-const NAME: &CStr = c"iotseries";
+/// The values of one data type.
+pub(super) trait Kind: Sized + 'static {
+    /// The name in dump files: 9 characters, for ever.
+    const NAME: &CStr;
+    /// What the log calls a value.
+    const WORD: &'static str;
+    /// Version of the stored form; older ones are read.
+    const VERSION: u32;
+    /// Moves a value in memory, for a type whose values are worth it.
+    const DEFRAG: RedisModuleTypeDefragFunc;
 
-/// The command that the append-only file brings a series back with.
-const RESTORE: &CStr = c"IOT.RESTORE";
-
-static SERIES: AtomicPtr<RedisModuleType> = AtomicPtr::new(ptr::null_mut());
-
-/// The type, as the server knows it.
-#[inline]
-pub(super) fn series() -> *mut RedisModuleType {
-    SERIES.load(Ordering::Relaxed)
+    /// Where the type is kept as the server knows it.
+    fn registered() -> &'static AtomicPtr<RedisModuleType>;
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// `Corrupt`, or a limit.
+    fn load(stream: &mut Stream<'_>, version: u32) -> Result<Self>;
+    /// Writes a value.
+    fn save(&self, stream: &mut Stream<'_>);
+    /// Writes the command that the append-only file brings a value back with.
+    ///
+    /// # Safety
+    /// The stream is a rewrite's, and `key` is alive.
+    unsafe fn rewrite(&self, stream: &Stream<'_>, key: *mut RedisModuleString);
+    /// Bytes of memory that a value takes, by the server's allocator.
+    fn memory_bytes(&self, server: Server) -> usize;
+    /// Feeds what makes two values equal.
+    fn digest(&self, feed: &mut dyn FnMut(&[u8]));
+    /// The number of allocations to give back. The server frees in the background above 64.
+    fn effort(&self) -> usize;
+    /// What `COPY` makes of a value.
+    fn copied(&self) -> Self;
+    /// A key has lost this value.
+    fn unlinked(&self, server: Server, database: usize, key: &[u8]);
 }
 
-/// Registers the type.
+/// A type, as the server knows it.
+#[inline]
+pub(super) fn raw<K: Kind>() -> *mut RedisModuleType {
+    K::registered().load(Ordering::Relaxed)
+}
+
+/// Registers a type.
 ///
 /// # Errors
 /// What the server refused.
-pub(super) fn register(context: Context<'_>) -> Result<(), String> {
+pub(super) fn register<K: Kind>(context: Context<'_>) -> std::result::Result<(), String> {
     let mut methods = RedisModuleTypeMethods {
         // A server reads the fields it knows and takes a newer version of the table.
         version: u64::from(REDISMODULE_TYPE_METHOD_VERSION),
-        rdb_load: Some(rdb_load),
-        rdb_save: Some(rdb_save),
-        aof_rewrite: Some(aof_rewrite),
-        digest: Some(digest),
-        free: Some(free),
-        defrag: Some(defrag::defrag),
-        mem_usage2: Some(mem_usage),
-        free_effort2: Some(free_effort),
-        unlink2: Some(unlink),
-        copy2: Some(copy),
+        rdb_load: Some(rdb_load::<K>),
+        rdb_save: Some(rdb_save::<K>),
+        aof_rewrite: Some(aof_rewrite::<K>),
+        digest: Some(digest::<K>),
+        free: Some(free::<K>),
+        defrag: K::DEFRAG,
+        mem_usage2: Some(mem_usage::<K>),
+        free_effort2: Some(free_effort::<K>),
+        unlink2: Some(unlink::<K>),
+        copy2: Some(copy::<K>),
         // The forms before 7.0 of the four above.
         mem_usage: None,
         free_effort: None,
@@ -88,99 +111,75 @@ pub(super) fn register(context: Context<'_>) -> Result<(), String> {
         aux_save2: None,
     };
     // A version is small; one that were not would be refused by the server.
-    let version = c_int::try_from(persist::VERSION).unwrap_or(-1);
+    let version = c_int::try_from(K::VERSION).unwrap_or(-1);
+    let name = K::NAME;
     // SAFETY: the context is `OnLoad`'s, the only one in which this may be called; the name is
     // NUL-terminated, and both name and table are copied.
     let registered = unsafe {
-        (context.table().create_data_type)(context.raw(), NAME.as_ptr(), version, &raw mut methods)
+        (context.table().create_data_type)(context.raw(), name.as_ptr(), version, &raw mut methods)
     };
     if registered.is_null() {
-        return Err("the server refused the data type iotseries".into());
+        let name = name.to_string_lossy();
+        return Err(format!("the server refused the data type {name}"));
     }
-    SERIES.store(registered, Ordering::Relaxed);
+    K::registered().store(registered, Ordering::Relaxed);
     Ok(())
-}
-
-/// Bytes of memory that a series takes, by the server's allocator: its box and its share of
-/// everything it points to.
-pub(super) fn memory_bytes(server: Server, series: &Series) -> usize {
-    let mut bytes = box_bytes(server);
-    series.allocations(&mut |allocation| {
-        bytes += match allocation {
-            Allocation::Bytes(size) => size,
-            Allocation::At(start, shares) => {
-                // SAFETY: the engine visits the starts of live allocations, of alignments that are
-                // forwarded: it has none above 8. In a server all memory of ours is the server's.
-                let size = unsafe { server.malloc_size(start.cast()) };
-                size / shares.max(1)
-            }
-        };
-    });
-    bytes
-}
-
-/// Bytes that a box takes, asked once: all of them have the same size.
-fn box_bytes(server: Server) -> usize {
-    static BYTES: OnceLock<usize> = OnceLock::new();
-    *BYTES.get_or_init(|| {
-        let sample: Box<mem::MaybeUninit<Stored<Series>>> = Box::new_uninit();
-        // SAFETY: the box is a live allocation of the alignment of a series, which is 8.
-        unsafe { server.malloc_size((&raw const *sample).cast()) }
-    })
 }
 
 /// A value that the server passes to a callback of the type.
 ///
 /// # Safety
 /// `value` is a value of the type, alive until the callback returns, and `'v` ends before that.
-unsafe fn passed<'v>(value: *const c_void) -> &'v Stored<Series> {
-    // SAFETY: values of the type come from `value::into_raw::<Series>`; the rest is the caller's.
+unsafe fn passed<'v, K: Kind>(value: *const c_void) -> &'v Stored<K> {
+    // SAFETY: values of the type come from `value::into_raw::<K>`; the rest is the caller's.
     unsafe { value::stored(value) }
 }
 
-unsafe extern "C" fn rdb_load(stream: *mut RedisModuleIO, encoding: c_int) -> *mut c_void {
+unsafe extern "C" fn rdb_load<K: Kind>(stream: *mut RedisModuleIO, encoding: c_int) -> *mut c_void {
     // SAFETY: the type is registered with a `Server`.
     let server = unsafe { Server::resolved() };
     // SAFETY: the server passes a stream, and it is not kept.
     let stream = unsafe { Stream::new(server, stream) };
     guard::or_fail(ptr::null_mut(), || {
-        load(stream, encoding).map_or(ptr::null_mut(), value::into_raw)
+        load::<K>(stream, encoding).map_or(ptr::null_mut(), value::into_raw)
     })
 }
 
-/// Reads a series; where that fails, the log says why, and the server refuses the whole file.
-fn load(mut stream: Stream<'_>, encoding: c_int) -> Option<Series> {
-    let version = u32::try_from(encoding).unwrap_or(u32::MAX);
-    if version > persist::VERSION {
+/// Reads a value; where that fails, the log says why, and the server refuses the whole file.
+fn load<K: Kind>(mut stream: Stream<'_>, encoding: c_int) -> Option<K> {
+    let (version, word, newest) = (
+        u32::try_from(encoding).unwrap_or(u32::MAX),
+        K::WORD,
+        K::VERSION,
+    );
+    if version > newest {
         stream.log(format_args!(
-            "series stored in version {version}, this module reads versions up to {}",
-            persist::VERSION
+            "{word} stored in version {version}, this module reads versions up to {newest}"
         ));
         return None;
     }
-    match persist::read_series(&mut stream, version) {
-        Ok(series) => Some(series),
+    match K::load(&mut stream, version) {
+        Ok(value) => Some(value),
         Err(error) => {
-            stream.log(format_args!("cannot read a series: {error}"));
+            stream.log(format_args!("cannot read a {word}: {error}"));
             None
         }
     }
 }
 
-unsafe extern "C" fn rdb_save(stream: *mut RedisModuleIO, value: *mut c_void) {
+unsafe extern "C" fn rdb_save<K: Kind>(stream: *mut RedisModuleIO, value: *mut c_void) {
     // SAFETY: the type is registered with a `Server`.
     let server = unsafe { Server::resolved() };
     // SAFETY: the server passes a stream, and it is not kept.
     let mut stream = unsafe { Stream::new(server, stream) };
     // SAFETY: the server passes a value of the type.
-    let series = unsafe { passed(value) };
+    let stored = unsafe { passed::<K>(value) };
     // A value half saved would make a file that cannot be loaded: better that the child ends, and
     // the server reports that the save failed.
-    guard::or_abort(|| persist::write_series(&series.borrow(), &mut stream));
+    guard::or_abort(|| stored.borrow().save(&mut stream));
 }
 
-/// `IOT.RESTORE key payload`, where the payload is a byte for the version and the records.
-unsafe extern "C" fn aof_rewrite(
+unsafe extern "C" fn aof_rewrite<K: Kind>(
     stream: *mut RedisModuleIO,
     key: *mut RedisModuleString,
     value: *mut c_void,
@@ -190,28 +189,15 @@ unsafe extern "C" fn aof_rewrite(
     // SAFETY: the server passes a stream, and it is not kept.
     let stream = unsafe { Stream::new(server, stream) };
     // SAFETY: the server passes a value of the type.
-    let series = unsafe { passed(value) };
+    let stored = unsafe { passed::<K>(value) };
     // As for `rdb_save`.
     guard::or_abort(|| {
-        let payload = payload(&series.borrow());
         // SAFETY: the stream is a rewrite's, and the key lives until this callback returns.
-        unsafe { stream.emit(RESTORE, key, &payload) };
+        unsafe { stored.borrow().rewrite(&stream, key) };
     });
 }
 
-/// The version as the one byte of a payload.
-const VERSION: u8 = persist::VERSION.to_le_bytes()[0];
-const _: () = assert!(persist::VERSION < 256, "the version is one byte");
-
-fn payload(series: &Series) -> Vec<u8> {
-    let mut records = persist::Buffer {
-        bytes: vec![VERSION],
-    };
-    persist::write_series(series, &mut records);
-    records.bytes
-}
-
-unsafe extern "C" fn mem_usage(
+unsafe extern "C" fn mem_usage<K: Kind>(
     _context: *mut RedisModuleKeyOptCtx,
     value: *const c_void,
     _sample_size: usize,
@@ -219,17 +205,17 @@ unsafe extern "C" fn mem_usage(
     // SAFETY: the type is registered with a `Server`.
     let server = unsafe { Server::resolved() };
     // SAFETY: the server passes a value of the type.
-    let series = unsafe { passed(value) };
-    guard::or_fail(0, || memory_bytes(server, &series.borrow()))
+    let stored = unsafe { passed::<K>(value) };
+    guard::or_fail(0, || stored.borrow().memory_bytes(server))
 }
 
-unsafe extern "C" fn digest(digest: *mut RedisModuleDigest, value: *mut c_void) {
+unsafe extern "C" fn digest<K: Kind>(digest: *mut RedisModuleDigest, value: *mut c_void) {
     // SAFETY: the type is registered with a `Server`.
     let server = unsafe { Server::resolved() };
     // SAFETY: the server passes a value of the type.
-    let series = unsafe { passed(value) };
+    let stored = unsafe { passed::<K>(value) };
     guard::or_fail((), || {
-        series.borrow().digest(&mut |piece| {
+        stored.borrow().digest(&mut |piece| {
             // SAFETY: the digest lives until the callback returns, and `piece` has that many
             // bytes.
             unsafe { (server.table().digest_add)(digest, piece.as_ptr().cast(), piece.len()) };
@@ -239,67 +225,59 @@ unsafe extern "C" fn digest(digest: *mut RedisModuleDigest, value: *mut c_void) 
     });
 }
 
-unsafe extern "C" fn free(value: *mut c_void) {
+unsafe extern "C" fn free<K: Kind>(value: *mut c_void) {
     // SAFETY: the server passes a value of the type, and forgets it.
-    let series: Box<Stored<Series>> = unsafe { value::from_raw(value) };
+    let stored: Box<Stored<K>> = unsafe { value::from_raw(value) };
     guard::or_abort(|| {
-        assert_unused(&series);
-        drop(series);
+        assert_unused(&stored);
+        drop(stored);
     });
 }
 
-/// The number of allocations to give back. The server frees in the background above 64.
-unsafe extern "C" fn free_effort(
+unsafe extern "C" fn free_effort<K: Kind>(
     _context: *mut RedisModuleKeyOptCtx,
     value: *const c_void,
 ) -> usize {
     // SAFETY: the server passes a value of the type.
-    let series = unsafe { passed(value) };
+    let stored = unsafe { passed::<K>(value) };
     // Zero would mean the background for even the smallest.
-    guard::or_fail(1, || series.borrow().block_count().max(1))
+    guard::or_fail(1, || stored.borrow().effort().max(1))
 }
 
 /// The key has lost its value. What must happen on the main thread happens here, not in `free`.
-unsafe extern "C" fn unlink(context: *mut RedisModuleKeyOptCtx, value: *const c_void) {
+unsafe extern "C" fn unlink<K: Kind>(context: *mut RedisModuleKeyOptCtx, value: *const c_void) {
     // SAFETY: the type is registered with a `Server`.
     let server = unsafe { Server::resolved() };
     // SAFETY: the server passes a value of the type.
-    let series = unsafe { passed(value) };
+    let stored = unsafe { passed::<K>(value) };
     // SAFETY: the context lives until the callback returns, as does the name in it.
     let name = unsafe { (server.table().name_of_unlinked)(context) };
     // SAFETY: as above.
     let database = unsafe { (server.table().db_of_unlinked)(context) };
     guard::or_abort(|| {
-        assert_unused(series);
+        assert_unused(stored);
         let (Some(name), Ok(database)) = (NonNull::new(name.cast_mut()), database.try_into())
         else {
             return;
         };
         // SAFETY: the name lives until the callback returns, and is not kept.
         let name = unsafe { ServerString::new(name) }.bytes(server);
-        index::remove(database, name, &series.borrow().options().labels);
-        waiting::gone(server, database, name);
+        stored.borrow().unlinked(server, database, name);
     });
 }
 
-/// Nobody may have a series open that goes away.
-fn assert_unused(series: &Stored<Series>) {
-    assert!(
-        series.try_borrow_mut().is_ok(),
-        "an open series was deleted"
-    );
+/// Nobody may have a value open that goes away.
+fn assert_unused<K>(stored: &Stored<K>) {
+    assert!(stored.try_borrow_mut().is_ok(), "an open value was deleted");
 }
 
-/// A copy shares the sealed blocks, and has no rules.
-unsafe extern "C" fn copy(
+unsafe extern "C" fn copy<K: Kind>(
     _context: *mut RedisModuleKeyOptCtx,
     value: *const c_void,
 ) -> *mut c_void {
     // SAFETY: the server passes a value of the type.
-    let series = unsafe { passed(value) };
+    let stored = unsafe { passed::<K>(value) };
     guard::or_fail(ptr::null_mut(), || {
-        let mut copy = series.borrow().clone();
-        copy.untie();
-        value::into_raw(copy)
+        value::into_raw(stored.borrow().copied())
     })
 }

@@ -3,20 +3,25 @@
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
 
+use triomphe::Arc;
+
 use super::context::{Context, OwnedString, ServerString};
-use super::datatype;
+use super::datatype::Kind;
 use super::found::{self, FoundKey};
 use super::index;
 use super::key::{Content, Mode, OpenKey, ReadSeries, WriteSeries};
+use super::policies;
 use super::query;
 use super::reply::ServerReply;
 use super::settings;
 use super::waiting;
 use crate::command::args::Args;
-use crate::command::error::{Error, Result};
+use crate::command::error::{Error, Result, Token};
 use crate::command::host::{Host, IndexReport, Key, Later, Purpose, Query, Settings, Slot};
 use crate::command::read::Reading;
 use crate::engine::index::Selector;
+use crate::engine::labels::Labels;
+use crate::engine::policy::Policy;
 use crate::engine::{Series, Timestamp};
 
 /// The server, for one command.
@@ -31,6 +36,9 @@ pub(super) struct ServerHost<'c> {
     /// Keys open at this moment.
     open_count: Cell<usize>,
 }
+
+/// What the log calls the policy of the settings.
+const FOR_ALL: &[u8] = b"redis-iot.compaction-policy";
 
 /// Arguments of a replicated command that take no vector.
 const SHORT_ARGUMENTS: usize = 16;
@@ -69,6 +77,24 @@ impl<'c> ServerHost<'c> {
     #[inline]
     fn open(&self, key: Key<'_>, mode: Mode) -> Option<OpenKey<'_>> {
         OpenKey::new(self.context, self.name(key), mode, &self.open_count)
+    }
+
+    /// Stores a new series at an open key.
+    fn store_new<'k>(
+        &self,
+        open: Option<OpenKey<'k>>,
+        name: &[u8],
+        series: Series,
+    ) -> WriteSeries<'k> {
+        #[expect(
+            clippy::expect_used,
+            reason = "the server opens any key for writing, also one that holds nothing"
+        )]
+        let open = open.expect("a key opens for writing");
+        let stored = open.store(series);
+        let database = self.context.database();
+        index::insert(database, name, &stored.borrow().options().labels);
+        WriteSeries::created(open, stored)
     }
 
     /// # Panics
@@ -146,17 +172,7 @@ impl<'c> Host for ServerHost<'c> {
     }
 
     fn create(&self, key: Key<'_>, series: Series) -> WriteSeries<'_> {
-        #[expect(
-            clippy::expect_used,
-            reason = "the server opens any key for writing, also one that holds nothing"
-        )]
-        let open = self
-            .open(key, Mode::Write)
-            .expect("a key opens for writing");
-        let stored = open.store(series);
-        let database = self.context.database();
-        index::insert(database, key.name, &stored.borrow().options().labels);
-        WriteSeries::created(open, stored)
+        self.store_new(self.open(key, Mode::Write), key.name, series)
     }
 
     fn find(&self, selector: &Selector, purpose: Purpose) -> Result<Vec<FoundKey>> {
@@ -195,8 +211,102 @@ impl<'c> Host for ServerHost<'c> {
         self.notify_string(event, found.server_string().as_string());
     }
 
+    fn create_found(&self, found: &FoundKey, series: Series) -> WriteSeries<'_> {
+        let name = found.server_string();
+        let open = OpenKey::by_own_name(self.context, name, Mode::Write, &self.open_count);
+        self.store_new(open, found.as_ref(), series)
+    }
+
+    fn may_update(&self, count: usize, keys: impl Iterator<Item = Vec<u8>>) -> bool {
+        found::may_update(self.context, count, keys)
+    }
+
+    fn may_wait(&self) -> bool {
+        self.context.flags().may_wait()
+    }
+
+    fn is_cluster(&self) -> bool {
+        self.context.flags().is_cluster()
+    }
+
+    fn policy(&self, key: Key<'_>) -> Result<Option<Arc<Policy>>> {
+        let Some(open) = self.open(key, Mode::Read) else {
+            return Ok(None);
+        };
+        match open.content() {
+            Content::Empty => Ok(None),
+            Content::Policy(stored) => Ok(Some(stored.borrow().clone())),
+            Content::Foreign | Content::Series(_) => Err(Error::WrongType),
+        }
+    }
+
+    fn set_policy(&self, key: Key<'_>, policy: &Arc<Policy>) {
+        let Some(open) = self.open(key, Mode::Write) else {
+            return;
+        };
+        match open.content() {
+            Content::Policy(stored) => stored.borrow_mut().clone_from(policy),
+            Content::Empty => {
+                open.store(policy.clone());
+            }
+            Content::Foreign | Content::Series(_) => return,
+        }
+        policies::insert(self.context.database(), key.name, policy.clone());
+        self.context.signal_modified(self.name(key));
+    }
+
+    fn remove_policy(&self, key: Key<'_>) {
+        let open = self.open(key, Mode::Write);
+        if let Some(open) = open.filter(|open| matches!(open.content(), Content::Policy(_))) {
+            open.delete();
+            drop(open);
+            self.context.signal_modified(self.name(key));
+        }
+    }
+
+    fn policy_count(&self) -> usize {
+        policies::count(self.context.database())
+    }
+
+    fn list_policies(&self) -> Vec<Box<[u8]>> {
+        found::readable(self.context, policies::names(self.context.database()))
+    }
+
+    #[inline]
+    fn has_policies(&self) -> bool {
+        policies::is_any() || settings::STATE.compaction().is_set()
+    }
+
+    fn policies_for(&self, labels: &Labels) -> Vec<(Box<[u8]>, Arc<Policy>)> {
+        let mut matching = policies::matching(self.context.database(), labels);
+        // One may have expired, and not be removed yet. In a cluster the key of a policy can be seen
+        // from its own slot alone, so that there it is in force until it is removed.
+        if !matching.is_empty() && !self.is_cluster() {
+            matching.retain(|(name, _)| found::is_there(self.context, name));
+        }
+        let for_all = settings::STATE.compaction().get();
+        let for_all = for_all.filter(|policy| policy.matches(labels));
+        matching.extend(for_all.map(|policy| (FOR_ALL.into(), policy)));
+        matching
+    }
+
+    fn log_skipped(&self, policy: &[u8], key: &[u8]) {
+        let may_log = if policy == FOR_ALL {
+            settings::STATE.compaction().may_log()
+        } else {
+            policies::may_log(self.context.database(), policy)
+        };
+        if may_log {
+            let (policy, key) = (Token::from(policy), Token::from(key));
+            self.context.log(format_args!(
+                "policy '{policy}' could not give '{key}' all of its rules: a destination is taken, \
+                 or a limit reached; this is said once of each policy"
+            ));
+        }
+    }
+
     fn memory_bytes(&self, series: &Series) -> usize {
-        datatype::memory_bytes(self.context.server(), series)
+        series.memory_bytes(self.context.server())
     }
 
     fn answer(&self, query: impl Query) -> Result<()> {
@@ -287,7 +397,7 @@ impl<'c> Host for ServerHost<'c> {
 fn reading(open: OpenKey<'_>) -> Slot<ReadSeries<'_>> {
     match open.content() {
         Content::Series(stored) => Slot::Series(ReadSeries::new(open, stored)),
-        Content::Foreign => Slot::Foreign,
+        Content::Foreign | Content::Policy(_) => Slot::Foreign,
         Content::Empty => Slot::Missing,
     }
 }
@@ -297,7 +407,7 @@ fn reading(open: OpenKey<'_>) -> Slot<ReadSeries<'_>> {
 fn writing(open: OpenKey<'_>) -> Slot<WriteSeries<'_>> {
     match open.content() {
         Content::Series(stored) => Slot::Series(WriteSeries::new(open, stored)),
-        Content::Foreign => Slot::Foreign,
+        Content::Foreign | Content::Policy(_) => Slot::Foreign,
         Content::Empty => Slot::Missing,
     }
 }

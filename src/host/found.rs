@@ -91,6 +91,36 @@ fn exists(context: Context<'_>, key: ServerString<'_>) -> bool {
     unsafe { (context.table().key_exists)(context.raw(), key.raw()) != 0 }
 }
 
+/// Whether the user may change keys: see `Host::may_update`.
+pub(super) fn may_update(
+    context: Context<'_>,
+    count: usize,
+    mut keys: impl Iterator<Item = Vec<u8>>,
+) -> bool {
+    let user = User::of(context, count);
+    matches!(user, User::Unrestricted)
+        || keys.all(|key| {
+            let string = OwnedString::new(context.server(), &key);
+            user.may(Right::Update, string.as_string())
+        })
+}
+
+/// The keys that are there and that the user may read.
+pub(super) fn readable(context: Context<'_>, mut keys: Vec<Box<[u8]>>) -> Vec<Box<[u8]>> {
+    let user = User::of(context, keys.len());
+    keys.retain(|key| {
+        let string = OwnedString::new(context.server(), key);
+        user.may(Right::Read, string.as_string()) && exists(context, string.as_string())
+    });
+    keys
+}
+
+/// Whether a key holds anything.
+pub(super) fn is_there(context: Context<'_>, key: &[u8]) -> bool {
+    let string = OwnedString::new(context.server(), key);
+    exists(context, string.as_string())
+}
+
 /// Counts series: see `Host::count_found`.
 pub(super) fn count(context: Context<'_>, selector: &Selector) -> u64 {
     let count = index::with(context.database(), |index| {

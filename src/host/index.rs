@@ -28,6 +28,7 @@ use super::api::{self, Server};
 use super::context::{Context, OwnedString, ServerString};
 use super::guard;
 use super::key::{Content, Mode, OpenKey};
+use super::policies;
 use super::ties;
 use super::waiting;
 use crate::engine::index::Index;
@@ -181,8 +182,14 @@ fn arrived(context: Context<'_>, name: ServerString<'_>) {
     let Some(key) = OpenKey::by_own_name(context, copy, Mode::Peek, &open_count) else {
         return;
     };
-    if let Content::Series(series) = key.content() {
-        insert(context.database(), name, &series.borrow().options().labels);
+    match key.content() {
+        Content::Series(series) => {
+            insert(context.database(), name, &series.borrow().options().labels);
+        }
+        Content::Policy(policy) => {
+            policies::insert(context.database(), name, policy.borrow().clone());
+        }
+        Content::Empty | Content::Foreign => {}
     }
 }
 
@@ -201,6 +208,7 @@ unsafe extern "C" fn flush_event(
         // A negative number is all of them. Before and after alike: nothing happens in between.
         let database = usize::try_from(info.dbnum).ok();
         clear(database);
+        policies::clear(database);
         waiting::all_gone(server, database);
     });
 }
@@ -220,6 +228,7 @@ unsafe extern "C" fn swap_event(
         let numbers = (info.dbnum_first.try_into(), info.dbnum_second.try_into());
         if let (Ok(first), Ok(second)) = numbers {
             swap(first, second);
+            policies::swap(first, second);
             waiting::all_gone(server, Some(first));
             waiting::all_gone(server, Some(second));
         }

@@ -6,16 +6,18 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use redis_module::raw::{self, RedisModuleKey, RedisModuleType};
+use triomphe::Arc;
 
 use super::api;
 use super::context::{Context, OwnedString, ServerString};
-use super::datatype;
+use super::datatype::{self, Kind};
 use super::index;
 use super::value::{self, Stored};
 use super::waiting;
 use crate::command::host::Writer;
 use crate::engine::Series;
 use crate::engine::labels::Labels;
+use crate::engine::policy::Policy;
 
 /// No time to live, as the server has it.
 const NO_EXPIRY: i64 = raw::REDISMODULE_NO_EXPIRE as i64;
@@ -66,6 +68,7 @@ pub(super) enum Content<'c> {
     Empty,
     Foreign,
     Series(&'c Stored<Series>),
+    Policy(&'c Stored<Arc<Policy>>),
 }
 
 impl<'c> OpenKey<'c> {
@@ -120,11 +123,16 @@ impl<'c> OpenKey<'c> {
     /// What the key holds. Our type is asked for first: a command mostly finds what it expects.
     #[inline]
     pub(super) fn content(&self) -> Content<'c> {
-        if self.type_of_module() == datatype::series() {
+        let kind = self.type_of_module();
+        if kind == datatype::raw::<Series>() {
             // SAFETY: the type is ours, so the value came from `value::into_raw::<Series>`. It lives
-            // as long as the call: commands have no way to delete a key, and a value that other
+            // as long as the call: commands delete no series, and a value that other
             // code deletes while it is borrowed stops the server (see `datatype`).
             return Content::Series(unsafe { value::stored(self.value()) });
+        }
+        if kind == datatype::raw::<Arc<Policy>>() && !kind.is_null() {
+            // SAFETY: as above; whoever deletes a policy has it borrowed no more.
+            return Content::Policy(unsafe { value::stored(self.value()) });
         }
         if self.is_empty() {
             Content::Empty
@@ -133,21 +141,27 @@ impl<'c> OpenKey<'c> {
         }
     }
 
-    /// Stores a series in an empty key.
+    /// Stores a value in an empty key.
     ///
     /// # Panics
     /// Where the key holds something, which would be freed under whoever has it open.
-    pub(super) fn store(&self, series: Series) -> &'c Stored<Series> {
-        assert!(self.is_empty(), "a series is created where a value is");
-        let value = value::into_raw(series);
+    pub(super) fn store<K: Kind>(&self, value: K) -> &'c Stored<K> {
+        assert!(self.is_empty(), "a value is created where one is");
+        let value = value::into_raw(value);
         // SAFETY: the key is open for writing, the type is registered, and the value is one of
         // that type, which now belongs to the server.
         let status = unsafe {
-            (self.context.table().set_value)(self.raw.as_ptr(), datatype::series(), value)
+            (self.context.table().set_value)(self.raw.as_ptr(), datatype::raw::<K>(), value)
         };
         assert_eq!(status, api::OK, "the key is not open for writing");
         // SAFETY: the value came from `into_raw` just now; for its life see `content`.
         unsafe { value::stored(value) }
+    }
+
+    /// Deletes a key, which is open for writing. Nobody may have its value borrowed.
+    pub(super) fn delete(&self) {
+        // SAFETY: the key is open. A value that is borrowed all the same stops the server.
+        unsafe { (self.context.table().delete_key)(self.raw.as_ptr()) };
     }
 
     #[inline]

@@ -10,7 +10,7 @@
 //!              |                                                  --> waiting: clients that wait
 //!              +--> index       what happens to keys: labels    --> ties: rules follow names
 //!              +--> idle        a timer: series that rest are packed
-//!              +--> datatype    a value's life: load, save, free --> rdb, defrag, value
+//!              +--> datatype    a value's life: load, save, free --> kinds, rdb, defrag, value
 //!              `--> config      settings as the server knows them --> settings
 //!
 //! at load:     api          the server's functions, looked up once
@@ -35,6 +35,8 @@ mod guard;
 mod idle;
 mod index;
 mod key;
+mod kinds;
+mod policies;
 mod query;
 mod rdb;
 mod register;
@@ -52,6 +54,10 @@ use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 
 use api::Server;
 use context::{Context, ServerString};
+use triomphe::Arc;
+
+use crate::engine::Series;
+use crate::engine::policy::Policy;
 
 /// The name of the module: exactly 9 characters, without which all modules would share one inbox
 /// on the cluster bus.
@@ -145,7 +151,8 @@ fn load<'c>(context: Context<'c>, args: &'c [ServerString<'c>]) -> Result<(), St
     );
     let args: Vec<&[u8]> = args.iter().map(|&arg| context.bytes(arg)).collect();
     settings::STATE.load(&args)?;
-    datatype::register(context)?;
+    datatype::register::<Series>(context)?;
+    datatype::register::<Arc<Policy>>(context)?;
     index::subscribe(context)?;
     // Which commands there are depends on a setting.
     config::register(context)?;

@@ -12,6 +12,7 @@ use std::slice;
 use redis_module::raw::{RedisModuleIO, RedisModuleString};
 
 use super::api::Server;
+use super::context::OwnedString;
 use super::text::Line;
 use crate::engine::persist::{MAX_RECORD_BYTES, Sink, Source};
 use crate::engine::{Error, Result};
@@ -74,6 +75,37 @@ impl Stream<'_> {
                 key,
                 text.as_ptr(),
                 text.len(),
+            );
+        };
+    }
+
+    /// Writes a subcommand of a key and texts to the append-only file.
+    ///
+    /// # Safety
+    /// The stream is one of a rewrite, and `key` is alive.
+    pub(super) unsafe fn emit_sub(
+        &self,
+        command: &CStr,
+        subcommand: &CStr,
+        key: *mut RedisModuleString,
+        texts: &[Vec<u8>],
+    ) {
+        let strings: Vec<OwnedString> = texts
+            .iter()
+            .map(|text| OwnedString::new(self.server, text))
+            .collect();
+        let raw: Vec<_> = strings.iter().map(|one| one.as_string().raw()).collect();
+        // SAFETY: the caller guarantees stream and key; `c` takes a text, `s` a string of the
+        // server, `v` an array of strings and its length as a size, which is what follows.
+        unsafe {
+            (self.server.table().emit_aof)(
+                self.raw,
+                command.as_ptr(),
+                c"csv".as_ptr(),
+                subcommand.as_ptr(),
+                key,
+                raw.as_ptr(),
+                raw.len(),
             );
         };
     }

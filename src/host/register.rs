@@ -7,7 +7,7 @@
 
 use std::ffi::{CStr, CString, c_int};
 
-use redis_module::raw::RedisModuleCommand;
+use redis_module::raw::{RedisModuleCmdFunc, RedisModuleCommand};
 
 use super::api;
 use super::command_info::Info;
@@ -15,7 +15,7 @@ use super::context::Context;
 use super::guard;
 use super::settings::{self, Aliases};
 use crate::command::spec::{Effect, Keys, Spec};
-use crate::command::{Command, with_all_commands};
+use crate::command::{CONTAINERS, Command, with_all_commands};
 
 /// The category of all our commands in access control lists.
 const CATEGORY: &CStr = c"iot";
@@ -34,6 +34,9 @@ macro_rules! registrations {
 /// What the server refused.
 pub(super) fn register(context: Context<'_>) -> Result<(), String> {
     add_category(context);
+    for container in &CONTAINERS {
+        register_spec(context, container, container.name, None)?;
+    }
     let registrations: &[Registration] = &with_all_commands!(registrations);
     registrations
         .iter()
@@ -99,27 +102,55 @@ fn alias(name: &str) -> Option<String> {
 }
 
 fn register_as<C: Command>(context: Context<'_>, name: &str) -> Result<(), String> {
-    let spec = &C::SPEC;
+    register_spec(context, &C::SPEC, name, Some(guard::command::<C>))
+}
+
+/// Registers a command with what runs it; a container has nothing, since the server only ever calls
+/// what is in it.
+fn register_spec(
+    context: Context<'_>,
+    spec: &Spec,
+    name: &str,
+    run: RedisModuleCmdFunc,
+) -> Result<(), String> {
     let refused = |what| format!("the server refused the {what} of {name}");
-    let name = CString::new(name).map_err(|_| refused("name"))?;
+    let c_name = |name: &str| CString::new(name).map_err(|_| refused("name"));
     let flags = flags(spec);
     let (first, last, step) = key_triple(spec.keys);
-    // SAFETY: the context is `OnLoad`'s, the only one in which this may be called; name and flags
-    // are NUL-terminated, and are copied. The function takes what the server passes to commands.
-    let status = unsafe {
-        (context.table().create_command)(
-            context.raw(),
-            name.as_ptr(),
-            Some(guard::command::<C>),
-            flags.as_ptr(),
-            first,
-            last,
-            step,
-        )
+    let status = if let Some((container, sub)) = name.split_once('|') {
+        let (container, sub) = (c_name(container)?, c_name(sub)?);
+        // SAFETY: the context is alive, and the name NUL-terminated.
+        let parent = unsafe { (context.table().get_command)(context.raw(), container.as_ptr()) };
+        if parent.is_null() {
+            return Err(refused("container"));
+        }
+        // SAFETY: the container is a command of ours; for the rest see below.
+        unsafe {
+            let create = context.table().create_subcommand;
+            create(parent, sub.as_ptr(), run, flags.as_ptr(), first, last, step)
+        }
+    } else {
+        let name = c_name(name)?;
+        // SAFETY: the context is `OnLoad`'s, the only one in which this may be called; name and
+        // flags are NUL-terminated, and are copied. The function takes what the server passes to
+        // commands.
+        unsafe {
+            let create = context.table().create_command;
+            create(
+                context.raw(),
+                name.as_ptr(),
+                run,
+                flags.as_ptr(),
+                first,
+                last,
+                step,
+            )
+        }
     };
     if status != api::OK {
         return Err(refused("command"));
     }
+    let name = c_name(name)?;
     // SAFETY: the context is alive, and knows the command by the name it was registered with.
     let command = unsafe { (context.table().get_command)(context.raw(), name.as_ptr()) };
     if command.is_null() || !Info::new(spec).set(context, command) {
@@ -145,6 +176,7 @@ fn flags(spec: &Spec) -> &'static CStr {
 const fn key_triple(keys: Keys) -> (c_int, c_int, c_int) {
     match keys {
         Keys::First => (1, 1, 1),
+        Keys::Second => (2, 2, 1),
         Keys::FirstTwo => (1, 2, 1),
         Keys::Every { step } => (1, -1, step),
         Keys::None | Keys::Counted | Keys::After { .. } => (0, 0, 0),

@@ -76,7 +76,7 @@ pub(super) unsafe fn series_at<'v>(
 ) -> Option<&'v Stored<Series>> {
     // A server may pass the name alone.
     // SAFETY: the caller guarantees the key.
-    if key.is_null() || unsafe { (table.get_type)(key) } != datatype::series() {
+    if key.is_null() || unsafe { (table.get_type)(key) } != datatype::raw::<Series>() {
         return None;
     }
     // SAFETY: as above.

@@ -5,14 +5,19 @@
 //! atomics, so a command reads them for the price of six loads.
 
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use triomphe::Arc;
 
 use crate::command::error::Token;
 use crate::command::host::Settings;
+use crate::command::read_compaction;
 use crate::engine::options::{
     self, DEFAULT_CHUNK_BYTES, DuplicatePolicy, Encoding, Ignore, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES,
 };
+use crate::engine::policy::Policy;
 
 /// The settings of this process.
 pub(super) static STATE: State = State::new();
@@ -36,6 +41,7 @@ pub(super) struct State {
     idle_seal: Number,
     max_series: Number,
     ts_aliases: Choice,
+    compaction_policy: Compaction,
 }
 
 /// What limits a query.
@@ -91,11 +97,24 @@ pub(super) struct Real {
     value: AtomicU64,
 }
 
+/// A policy as it was written, and as it was read.
+type TextAndPolicy = (Box<[u8]>, Arc<Policy>);
+
+/// A setting that is a policy for all series, or none; it cannot be changed once the module is
+/// loaded.
+pub(super) struct Compaction {
+    pub(super) name: &'static CStr,
+    value: Mutex<Option<TextAndPolicy>>,
+    is_set: AtomicBool,
+    has_logged: AtomicBool,
+}
+
 /// Any setting.
 pub(super) enum Setting {
     Number(&'static Number),
     Choice(&'static Choice),
     Real(&'static Real),
+    Compaction(&'static Compaction),
 }
 
 /// The words for a value that a setting does not take.
@@ -165,6 +184,12 @@ impl State {
                 violation: c"must be no, yes or auto",
                 value: AtomicUsize::new(Aliases::No as usize),
             },
+            compaction_policy: Compaction {
+                name: c"compaction-policy",
+                value: Mutex::new(None),
+                is_set: AtomicBool::new(false),
+                has_logged: AtomicBool::new(false),
+            },
         }
     }
 
@@ -198,6 +223,11 @@ impl State {
         [Aliases::No, Aliases::Yes, Aliases::Auto][self.ts_aliases.get()]
     }
 
+    /// The policy for all series.
+    pub(super) const fn compaction(&self) -> &Compaction {
+        &self.compaction_policy
+    }
+
     /// Most series that a filter may match.
     pub(super) fn max_series(&self) -> u64 {
         match self.max_series.get().unsigned_abs() {
@@ -218,7 +248,7 @@ impl State {
     }
 
     /// Every setting.
-    pub(super) const fn all(&'static self) -> [Setting; 14] {
+    pub(super) const fn all(&'static self) -> [Setting; 15] {
         [
             Setting::Number(&self.retention),
             Setting::Number(&self.chunk_size),
@@ -234,6 +264,7 @@ impl State {
             Setting::Number(&self.idle_seal),
             Setting::Number(&self.max_series),
             Setting::Choice(&self.ts_aliases),
+            Setting::Compaction(&self.compaction_policy),
         ]
     }
 
@@ -333,6 +364,49 @@ impl Real {
     }
 }
 
+impl Compaction {
+    fn lock(&self) -> MutexGuard<'_, Option<TextAndPolicy>> {
+        self.value.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is one; cheap.
+    #[inline]
+    pub(super) fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::Relaxed)
+    }
+
+    /// The policy.
+    pub(super) fn get(&self) -> Option<Arc<Policy>> {
+        self.lock().as_ref().map(|(_, policy)| policy.clone())
+    }
+
+    /// Its text.
+    pub(super) fn text(&self) -> Box<[u8]> {
+        let text = self.lock().as_ref().map(|(text, _)| text.clone());
+        text.unwrap_or_default()
+    }
+
+    /// Reads the policy from text; none where that is empty.
+    pub(super) fn set_text(&self, text: &[u8]) -> Result<(), Violation> {
+        let value = if text.is_empty() {
+            None
+        } else {
+            let policy = read_compaction(text).ok_or(
+                c"must be agg:bucket:retention[:align];... with each bucket of an aggregator once, and M or ms for m",
+            )?;
+            Some((text.into(), Arc::new(policy)))
+        };
+        self.is_set.store(value.is_some(), Ordering::Relaxed);
+        *self.lock() = value;
+        Ok(())
+    }
+
+    /// Whether the log is to have a line of it now: once.
+    pub(super) fn may_log(&self) -> bool {
+        !self.has_logged.swap(true, Ordering::Relaxed)
+    }
+}
+
 impl Setting {
     /// Its name, without the prefix.
     pub(super) const fn name(&self) -> &'static CStr {
@@ -340,6 +414,7 @@ impl Setting {
             Self::Number(number) => number.name,
             Self::Choice(choice) => choice.name,
             Self::Real(real) => real.name,
+            Self::Compaction(compaction) => compaction.name,
         }
     }
 
@@ -370,6 +445,7 @@ impl Setting {
             }
             Self::Choice(choice) => choice.set_word(text),
             Self::Real(real) => real.set_text(text),
+            Self::Compaction(compaction) => compaction.set_text(text),
         }
     }
 }

@@ -35,7 +35,15 @@ pub(super) fn write(links: &Links) -> Vec<u8> {
 
 fn write_rule(rule: &Rule, record: &mut Vec<u8>) {
     write_text(&rule.destination, record);
-    match rule.aggregator {
+    write_aggregation(rule.aggregator, rule.cut(), record);
+    for ms in [rule.delay_ms, rule.since_ms] {
+        record.extend(ms.to_le_bytes());
+    }
+}
+
+/// What is computed of which buckets.
+pub(super) fn write_aggregation(aggregator: Aggregator, cut: &Cut, record: &mut Vec<u8>) {
+    match aggregator {
         Aggregator::Percentile(percent) => {
             record.push(PERCENTILE);
             record.extend(percent.to_le_bytes());
@@ -53,7 +61,6 @@ fn write_rule(rule: &Rule, record: &mut Vec<u8>) {
             );
         }
     }
-    let cut = rule.cut();
     let (kind, count) = match cut.span() {
         Span::Milliseconds(ms) => (0, ms),
         Span::Weeks(weeks) => (1, weeks),
@@ -64,13 +71,11 @@ fn write_rule(rule: &Rule, record: &mut Vec<u8>) {
     let zone = cut.zone().map_or("", Zone::name).as_bytes();
     record.push(u8::try_from(zone.len()).unwrap_or(0));
     record.extend(zone);
-    for ms in [cut.align_ms(), rule.delay_ms, rule.since_ms] {
-        record.extend(ms.to_le_bytes());
-    }
+    record.extend(cut.align_ms().to_le_bytes());
 }
 
 /// Texts are keys that were checked for their length when they came in.
-fn write_text(text: &[u8], record: &mut Vec<u8>) {
+pub(super) fn write_text(text: &[u8], record: &mut Vec<u8>) {
     let len = u16::try_from(text.len()).expect("BUG: a key over its limit");
     record.extend(len.to_le_bytes());
     record.extend(text);
@@ -104,6 +109,22 @@ pub(super) fn read(record: &[u8]) -> Result<Option<Links>> {
 
 fn read_rule(rest: &mut &[u8]) -> Result<Rule> {
     let destination = read_text(rest)?.into();
+    let (aggregator, cut) = read_aggregation(rest)?;
+    let [delay_ms, since_ms] = [take(rest)?, take(rest)?].map(i64::from_le_bytes);
+    if delay_ms < 0 {
+        return Err(CORRUPT);
+    }
+    Ok(Rule::new(
+        destination,
+        aggregator,
+        cut,
+        delay_ms,
+        since_ms.max(0),
+    ))
+}
+
+/// Reads what [`write_aggregation`] writes.
+pub(super) fn read_aggregation(rest: &mut &[u8]) -> Result<(Aggregator, Cut)> {
     let aggregator = match take::<1>(rest)? {
         [PERCENTILE] => {
             let percent = f64::from_le_bytes(take(rest)?);
@@ -112,7 +133,13 @@ fn read_rule(rest: &mut &[u8]) -> Result<Rule> {
             }
             Aggregator::Percentile(percent)
         }
-        [TIME_IN] => Aggregator::TimeIn(f64::from_le_bytes(take(rest)?)),
+        [TIME_IN] => {
+            let value = f64::from_le_bytes(take(rest)?);
+            if value.is_nan() {
+                return Err(CORRUPT);
+            }
+            Aggregator::TimeIn(value)
+        }
         [place] => {
             let named = Aggregator::NAMED.get(usize::from(place));
             named.map(|&(_, one)| one).ok_or(CORRUPT)?
@@ -133,28 +160,20 @@ fn read_rule(rest: &mut &[u8]) -> Result<Rule> {
             what: "time zone of a rule",
         })?),
     };
-    let [align_ms, delay_ms, since_ms] = [take(rest)?, take(rest)?, take(rest)?];
-    let (align_ms, delay_ms) = (i64::from_le_bytes(align_ms), i64::from_le_bytes(delay_ms));
-    if align_ms < 0 || delay_ms < 0 {
+    let align_ms = i64::from_le_bytes(take(rest)?);
+    if align_ms < 0 {
         return Err(CORRUPT);
     }
     let cut = Cut::new(span, zone, align_ms).map_err(|_| CORRUPT)?;
-    let since_ms = i64::from_le_bytes(since_ms);
-    Ok(Rule::new(
-        destination,
-        aggregator,
-        cut,
-        delay_ms,
-        since_ms.max(0),
-    ))
+    Ok((aggregator, cut))
 }
 
-fn read_text<'r>(rest: &mut &'r [u8]) -> Result<&'r [u8]> {
+pub(super) fn read_text<'r>(rest: &mut &'r [u8]) -> Result<&'r [u8]> {
     let len = u16::from_le_bytes(take(rest)?);
     bytes(rest, usize::from(len))
 }
 
-fn bytes<'r>(rest: &mut &'r [u8], len: usize) -> Result<&'r [u8]> {
+pub(super) fn bytes<'r>(rest: &mut &'r [u8], len: usize) -> Result<&'r [u8]> {
     let (text, after) = rest.split_at_checked(len).ok_or(CORRUPT)?;
     *rest = after;
     Ok(text)

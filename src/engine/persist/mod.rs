@@ -5,9 +5,11 @@
 //! its own way: that is what [`Sink`] and [`Source`] are for.
 
 mod links;
+mod policy;
 mod series;
 
 use super::{Error, Result};
+pub use policy::{POLICY_VERSION, read_policy, write_policy};
 pub use series::{read_series, write_series};
 
 /// Version of the form written; the encoding version of the server's data type. Older ones are read.
