@@ -84,7 +84,7 @@ pub(super) fn write_text(text: &[u8], record: &mut Vec<u8>) {
 /// Reads a record back.
 ///
 /// # Errors
-/// `Corrupt` where it is not what [`write`] writes.
+/// `Corrupt` where it is not what [`write()`] writes.
 pub(super) fn read(record: &[u8]) -> Result<Option<Links>> {
     if record.is_empty() {
         return Ok(None);
