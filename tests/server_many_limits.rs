@@ -95,6 +95,7 @@ fn the_samples_of_all_series_together_are_bounded() {
         add(&mut client, key, 0, (0..1_000).map(f64::from));
     }
     client.expect("CONFIG SET redis-iot.max-samples 2999", "+OK");
+    let error = "-ERR the query would scan 3000 samples, more than redis-iot.max-samples 2999";
     for inline in [0, 1_000_000] {
         client.expect(
             &format!("CONFIG SET redis-iot.inline-samples {inline}"),
@@ -107,8 +108,6 @@ fn the_samples_of_all_series_together_are_bounded() {
             " TOP 1 BY sum",
         ] {
             let query = format!("IOT.MREVRANGE - + FILTER kind=temp{options}");
-            let error =
-                "-ERR the query would scan 3000 samples, more than redis-iot.max-samples 2999";
             client.expect(&query, error);
             client.expect("MULTI", "+OK");
             client.expect(&query, "+QUEUED");
@@ -116,6 +115,11 @@ fn the_samples_of_all_series_together_are_bounded() {
             client.expect(&query.replace("kind=temp", "kind=temp key!=b"), "_");
         }
         client.expect("IOT.MRANGE - + FILTER kind=temp LIMIT 0 2", "_");
+        client.expect("IOT.MREAD 3 a b c - - -", error);
+        client.expect(
+            "IOT.MREAD 2 a b 998 $",
+            "{\"a\": [[998, #998], [999, #999]]}",
+        );
     }
 }
 

@@ -125,14 +125,14 @@ fn write<H: Host>(
 fn send<H: Host>(host: &H, item: Item<'_>, effect: &Sent) {
     match *effect {
         Sent::Nothing => {}
-        Sent::Verbatim => effect::send_samples(host, item.key, &[item.sample(host)]),
+        Sent::Verbatim => effect::send_samples(host, item.key.name, &[item.sample(host)]),
         Sent::Stamped(time_ms) => host.replicate_stamped(item.key, time_ms, item.value_index()),
-        Sent::Sample(sample) => effect::send_samples(host, item.key, &[sample]),
+        Sent::Sample(sample) => effect::send_samples(host, item.key.name, &[sample]),
         Sent::SeriesAndSample(sample) => {
             if let Slot::Series(series) = host.read(item.key) {
                 effect::send_creation(host, item.key.name, series.options());
             }
-            effect::send_samples(host, item.key, &[sample]);
+            effect::send_samples(host, item.key.name, &[sample]);
         }
     }
 }

@@ -91,7 +91,7 @@ impl Command for AddBulk {
         if outcome.counts.added == samples.len() && !outcome.created && !clock_used {
             host.replicate_verbatim();
         } else {
-            effect::send_samples(host, key, &outcome.stored);
+            effect::send_samples(host, key.name, &outcome.stored);
         }
         if !outcome.stored.is_empty() {
             host.notify(c"iot.add", key);

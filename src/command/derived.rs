@@ -14,7 +14,7 @@
 
 use std::borrow::Cow;
 
-use super::bulk::MAX_BULK_SAMPLES;
+use super::effect;
 use super::error::{Error, Result};
 use super::host::{Host, Slot, Writer};
 use crate::engine::query::{Filter, Selection, Unwatched};
@@ -219,14 +219,7 @@ impl Brought {
             let time = time_ms.to_string();
             host.replicate(c"IOT.DEL", &[key, time.as_bytes(), time.as_bytes()]);
         }
-        for samples in self.stored.chunks(MAX_BULK_SAMPLES) {
-            let mut blob = Vec::with_capacity(16 * samples.len());
-            for sample in samples {
-                blob.extend(sample.time_ms.to_le_bytes());
-                blob.extend(sample.value.to_le_bytes());
-            }
-            host.replicate(c"IOT.ADDBULK", &[key, b"PACKED", &blob]);
-        }
+        effect::send_samples(host, key, &self.stored);
     }
 }
 

@@ -5,7 +5,8 @@
 //! other settings comes to the same series, bit by bit. A request whose every sample was simply
 //! stored, at times that it names, is its own effect and travels as it came.
 
-use super::host::{Host, Key};
+use super::bulk::MAX_BULK_SAMPLES;
+use super::host::Host;
 use crate::engine::options::Options;
 use crate::engine::series::{Added, Upsert};
 use crate::engine::{Sample, Series, Timestamp};
@@ -51,17 +52,16 @@ pub(super) fn stored(sample: Sample, added: Added) -> Option<Sample> {
     }
 }
 
-/// Sends samples as they are stored.
-pub(super) fn send_samples<H: Host>(host: &H, key: Key<'_>, samples: &[Sample]) {
-    if samples.is_empty() {
-        return;
+/// Sends samples as they are stored, in as many commands as one may take.
+pub(super) fn send_samples<H: Host>(host: &H, key: &[u8], samples: &[Sample]) {
+    for samples in samples.chunks(MAX_BULK_SAMPLES) {
+        let mut blob = Vec::with_capacity(16 * samples.len());
+        for sample in samples {
+            blob.extend(sample.time_ms.to_le_bytes());
+            blob.extend(sample.value.to_le_bytes());
+        }
+        host.replicate(c"IOT.ADDBULK", &[key, b"PACKED", &blob]);
     }
-    let mut blob = Vec::with_capacity(16 * samples.len());
-    for sample in samples {
-        blob.extend(sample.time_ms.to_le_bytes());
-        blob.extend(sample.value.to_le_bytes());
-    }
-    host.replicate(c"IOT.ADDBULK", &[key.name, b"PACKED", &blob]);
 }
 
 /// Sends a new series with all its options, so that the settings over there do not count.

@@ -3,8 +3,8 @@
 use super::Command;
 use super::args::Args;
 use super::derived;
-use super::error::{Error, Result};
-use super::host::{Host, Reply, Slot};
+use super::error::Result;
+use super::host::{Host, Reply};
 use super::spec::{Access, Arg, Effect, Keys, Spec};
 
 /// `IOT.GET`.
@@ -29,11 +29,7 @@ impl Command for Get {
         let key = args.key()?;
         let is_latest = args.keyword("LATEST");
         args.finish()?;
-        let series = match host.read(key) {
-            Slot::Series(series) => series,
-            Slot::Foreign => return Err(Error::WrongType),
-            Slot::Missing => return Err(Error::NoSuchKey),
-        };
+        let series = host.read(key).required()?;
         let newest = if is_latest {
             derived::with_open(host, key.name, &series).newest()
         } else {

@@ -38,6 +38,20 @@ pub enum Slot<S> {
     Series(S),
 }
 
+impl<S> Slot<S> {
+    /// The series of a command that needs one.
+    ///
+    /// # Errors
+    /// `NoSuchKey`, `WrongType`.
+    pub fn required(self) -> Result<S> {
+        match self {
+            Self::Series(series) => Ok(series),
+            Self::Missing => Err(Error::NoSuchKey),
+            Self::Foreign => Err(Error::WrongType),
+        }
+    }
+}
+
 /// The server's settings for series that say nothing of their own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
@@ -182,6 +196,12 @@ pub trait Host {
     /// # Errors
     /// Those of the query, and `TooManyQueries`.
     fn answer(&self, query: impl Query) -> Result<()>;
+    /// Answers a query on the main thread, under the same limits: for a client that has waited
+    /// already.
+    ///
+    /// # Errors
+    /// Those of the query.
+    fn answer_at_once(&self, query: &impl Query) -> Result<()>;
     /// Does work beside the main thread, where the client can wait, and finishes it on the main
     /// thread; all at once otherwise. It is the last that a command does.
     ///

@@ -130,7 +130,7 @@ fn increment<H: Host>(host: &H, mut args: Args<'_>, sign: f64, event: &'static C
         }
     };
     if added.is_change() {
-        effect::send_samples(host, key, &[newest]);
+        effect::send_samples(host, key.name, &[newest]);
         host.notify(event, key);
     }
     if is_new {

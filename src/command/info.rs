@@ -3,8 +3,8 @@
 use super::Command;
 use super::args::Args;
 use super::derived;
-use super::error::{Error, Result};
-use super::host::{Host, Key, Reply, Slot};
+use super::error::Result;
+use super::host::{Host, Key, Reply};
 use super::shown::some_value;
 use super::spec::{Access, Arg, Effect, Keys, Spec};
 use crate::engine::query::Span;
@@ -38,11 +38,7 @@ impl Command for Info {
         let key = args.key()?;
         let debug = args.keyword("DEBUG");
         args.finish()?;
-        let series = match host.read(key) {
-            Slot::Series(series) => series,
-            Slot::Foreign => return Err(Error::WrongType),
-            Slot::Missing => return Err(Error::NoSuchKey),
-        };
+        let series = host.read(key).required()?;
         let reply = host.reply();
         reply.map(FIELDS + if debug { DEBUG_FIELDS } else { 0 });
         reply_samples(reply, &series, host.memory_bytes(&series));

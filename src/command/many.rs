@@ -65,12 +65,12 @@ impl Query for SeriesQuestion<'_> {
     type Detached = SeriesQuestion<'static>;
 
     fn cost(&self, enough: u64) -> Cost {
-        let mut cost = Cost::default();
+        let (query, mut cost) = (self.series_query(), Cost::default());
         for member in &self.members {
             if cost.total() > enough {
                 break;
             }
-            cost += self.series_query().cost(&member.series, enough);
+            cost += query.cost(&member.series, enough);
             // To look at it at all.
             cost.blocks += 1;
         }

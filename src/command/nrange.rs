@@ -12,7 +12,7 @@ use super::Command;
 use super::args::Args;
 use super::derived;
 use super::error::{Error, Result};
-use super::host::{Host, Query, Reply, Run, Slot};
+use super::host::{Host, Query, Reply, Run};
 use super::number;
 use super::range::{self, Given};
 use super::read::MAX_KEYS;
@@ -145,11 +145,7 @@ fn execute<H: Host>(host: &H, mut args: Args<'_>, order: Order) -> Result<()> {
     let query = given.query(&bounds, order)?;
     let mut open = Vec::with_capacity(keys.len());
     for key in keys {
-        match host.read(key) {
-            Slot::Series(series) => open.push((key, series)),
-            Slot::Foreign => return Err(Error::WrongType),
-            Slot::Missing => return Err(Error::NoSuchKey),
-        }
+        open.push((key, host.read(key).required()?));
     }
     lists.reverse();
     let mut filled = 0_u64;

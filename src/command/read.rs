@@ -14,11 +14,11 @@ use super::args::Args;
 use super::creation::set;
 use super::duration;
 use super::error::{Error, Result, Token};
-use super::host::{Host, Key, Reply, Slot};
+use super::host::{Host, Key, Query, Reply, Run, Slot};
 use super::number;
-use super::rows::{self, RangeQuestion};
+use super::rows;
 use super::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
-use crate::engine::query::{Filter, RangeQuery, Selection, Unwatched};
+use crate::engine::query::{Cost, Filter, RangeQuery, Rows, Selection};
 use crate::engine::series::Order;
 use crate::engine::{self, Series, TimeRange, Timestamp};
 
@@ -72,53 +72,102 @@ impl Reading {
     /// Replies with what is there; a key that is gone has nothing. `args` are those of the command.
     ///
     /// # Errors
-    /// None at present; the limits of a query.
+    /// Those of a query.
     pub fn answer<H: Host>(&self, host: &H, args: Args<'_>) -> Result<()> {
-        let reply = host.reply();
-        let rows_of = |source: &Source| {
-            let key = args.key_at(source.index)?;
-            match host.read(key) {
-                Slot::Series(series) => {
-                    let query = self.query(source.from_ms);
-                    query.rows(&series, &Unwatched).ok()
-                }
-                Slot::Missing | Slot::Foreign => None,
-            }
-        };
-        let mut all: Vec<_> = self
-            .sources
+        let opened =
+            self.sources
+                .iter()
+                .filter_map(|source| match host.read(args.key_at(source.index)?) {
+                    Slot::Series(series) => Some((source, series)),
+                    Slot::Missing | Slot::Foreign => None,
+                });
+        let opened: Vec<_> = opened.collect();
+        let parts = opened
             .iter()
-            .map(|source| (source, rows_of(source).filter(|rows| !rows.is_empty())))
-            .collect();
-        if self.is_single {
-            match all.pop().and_then(|(_, rows)| rows) {
-                Some(rows) => rows::send_at_once(rows, reply),
-                None => reply.array(0),
+            .map(|(source, series)| self.part(source, series));
+        host.answer_at_once(&ReadQuestion {
+            parts: parts.collect(),
+            is_single: self.is_single,
+        })
+    }
+
+    /// What is asked of one of the series.
+    fn part<'s>(&self, source: &Source, series: &'s Series) -> Part<'s> {
+        Part {
+            key: source.key.clone(),
+            query: RangeQuery {
+                selection: Selection {
+                    range: TimeRange::new(source.from_ms, Timestamp::MAX),
+                    order: Order::Ascending,
+                    filter: Filter::default(),
+                },
+                aggregation: None,
+                limit: self.max_count,
+            },
+            series: Cow::Borrowed(series),
+        }
+    }
+}
+
+/// The samples of several series, each from a time on.
+struct ReadQuestion<'s> {
+    parts: Vec<Part<'s>>,
+    is_single: bool,
+}
+
+/// What is asked of one series.
+struct Part<'s> {
+    key: Box<[u8]>,
+    query: RangeQuery,
+    series: Cow<'s, Series>,
+}
+
+impl Query for ReadQuestion<'_> {
+    type Detached = ReadQuestion<'static>;
+
+    fn cost(&self, enough: u64) -> Cost {
+        let mut cost = Cost::default();
+        for part in &self.parts {
+            if cost.total() > enough {
+                break;
             }
+            cost += part.query.cost(&part.series, enough);
+        }
+        cost
+    }
+
+    fn detach(self) -> ReadQuestion<'static> {
+        let detached = |part: Part<'_>| Part {
+            key: part.key,
+            query: part.query,
+            series: Cow::Owned(part.series.into_owned()),
+        };
+        ReadQuestion {
+            parts: self.parts.into_iter().map(detached).collect(),
+            is_single: self.is_single,
+        }
+    }
+
+    fn answer(&self, run: &impl Run, reply: &impl Reply) -> Result<()> {
+        let cost = self.cost(u64::MAX);
+        run.admit(cost)?;
+        let mut all = rows::of_each(&self.parts, cost, run, |part| {
+            part.query.rows(&part.series, run)
+        })?;
+        if self.is_single {
+            let rows = all.pop().unwrap_or_else(|| Rows::new(1, 0));
+            rows::send(rows, run, reply);
             return Ok(());
         }
-        all.retain(|(_, rows)| rows.is_some());
-        reply.map(all.len());
-        for (source, rows) in all {
-            reply.bulk(&source.key);
-            match rows {
-                Some(rows) => rows::send_at_once(rows, reply),
-                None => reply.array(0),
+        let some = all.iter().filter(|rows| !rows.is_empty()).count();
+        reply.map(some);
+        for (part, rows) in self.parts.iter().zip(all) {
+            if !rows.is_empty() {
+                reply.bulk(&part.key);
+                rows::send(rows, run, reply);
             }
         }
         Ok(())
-    }
-
-    fn query(&self, from_ms: Timestamp) -> RangeQuery {
-        RangeQuery {
-            selection: Selection {
-                range: TimeRange::new(from_ms, Timestamp::MAX),
-                order: Order::Ascending,
-                filter: Filter::default(),
-            },
-            aggregation: None,
-            limit: self.max_count,
-        }
     }
 }
 
@@ -185,15 +234,6 @@ fn cursor(text: &[u8], series: &Series) -> Result<Timestamp> {
     }
 }
 
-/// Opens a series for reading.
-fn open<'h, H: Host>(host: &'h H, key: Key<'_>) -> Result<H::Read<'h>> {
-    match host.read(key) {
-        Slot::Series(series) => Ok(series),
-        Slot::Foreign => Err(Error::WrongType),
-        Slot::Missing => Err(Error::NoSuchKey),
-    }
-}
-
 /// Replies, now or when there are enough samples.
 fn execute<H: Host>(
     host: &H,
@@ -201,12 +241,12 @@ fn execute<H: Host>(
     pairs: &[(Key<'_>, &[u8])],
     is_single: bool,
 ) -> Result<()> {
-    let command = args;
     let given = Given::parse(&mut args)?;
     let min_count = given.block.map_or(0, |(_, min_count)| min_count);
+    let mut opened = Vec::with_capacity(pairs.len());
     let mut sources = Vec::with_capacity(pairs.len());
     for &(key, from) in pairs {
-        let series = open(host, key)?;
+        let series = host.read(key).required()?;
         let from_ms = cursor(from, &series)?;
         sources.push(Source {
             key: key.name.into(),
@@ -214,6 +254,7 @@ fn execute<H: Host>(
             from_ms,
             count: series.count_up_to(from_ms, min_count),
         });
+        opened.push(series);
     }
     let reading = Reading {
         sources,
@@ -224,15 +265,16 @@ fn execute<H: Host>(
     if let Some((timeout_ms, _)) = given.block
         && !reading.is_enough()
     {
+        drop(opened);
         return host.wait(reading, timeout_ms);
     }
-    if let ([(key, _)], true) = (pairs, is_single) {
-        let series = open(host, *key)?;
-        let query = reading.query(reading.sources[0].from_ms);
-        let series = Cow::Borrowed(&*series);
-        return host.answer(RangeQuestion { query, series });
-    }
-    reading.answer(host, command)
+    let parts = reading.sources.iter().zip(&opened);
+    host.answer(ReadQuestion {
+        parts: parts
+            .map(|(source, series)| reading.part(source, series))
+            .collect(),
+        is_single,
+    })
 }
 
 const OPTIONS: [Arg; 2] = [

@@ -81,16 +81,6 @@ pub(super) fn of_each<T: Sync, R: Run>(
     Ok(all)
 }
 
-/// Replies with rows that are few, on the main thread.
-pub(super) fn send_at_once(rows: Rows, reply: &impl Reply) {
-    reply.array(rows.len());
-    for piece in rows.into_pieces() {
-        for (time_ms, values) in piece.rows() {
-            reply.row(time_ms, values);
-        }
-    }
-}
-
 /// Replies with rows, and frees them on the way.
 pub(super) fn send(rows: Rows, run: &impl Run, reply: &impl Reply) {
     reply.array(rows.len());

@@ -313,6 +313,10 @@ impl<'c> Host for ServerHost<'c> {
         query::answer(self.context, self.reply, query)
     }
 
+    fn answer_at_once(&self, query: &impl Query) -> Result<()> {
+        query::answer_at_once(self.reply, query)
+    }
+
     fn later<L: Later>(&self, work: L) -> Result<()> {
         query::later(self, Args::new(self.args), work)
     }

@@ -61,6 +61,14 @@ pub(super) fn answer(
     Ok(())
 }
 
+/// Answers a query now, under the limits of all queries.
+///
+/// # Errors
+/// Those of the query.
+pub(super) fn answer_at_once(reply: &ServerReply<'_>, query: &impl Query) -> Result<()> {
+    query.answer(&QueryRun::new(settings::STATE.query_limits()), reply)
+}
+
 /// Does work now, or beside the main thread: see `Host::later`.
 ///
 /// # Errors
