@@ -57,6 +57,21 @@ fn the_first_matching_sample_wakes() {
 }
 
 #[test]
+fn one_that_waited_is_held_to_the_limits_of_queries() {
+    for command in ["IOT.READ k 0 BLOCK 0 3", "IOT.MREAD 1 k 0 BLOCK 0 3"] {
+        let (server, mut writer) = start();
+        writer.expect("CONFIG SET redis-iot.max-samples 2", "+OK");
+        let mut reader = waiting(&server, Protocol::Resp2, command, 1);
+        writer.run("IOT.ADDBULK k SAMPLES 10 1 20 2 30 3");
+        receives(
+            &mut reader,
+            "-ERR the query would scan 3 samples, more than redis-iot.max-samples 2",
+        );
+        reader.expect("PING", "+PONG");
+    }
+}
+
+#[test]
 fn every_command_that_writes_wakes() {
     let (server, mut writer) = start();
     let mut time = 100;
