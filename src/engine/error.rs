@@ -39,6 +39,61 @@ pub enum Error {
         /// Why.
         what: &'static str,
     },
+    /// A fence that makes no sense.
+    Fence {
+        /// Why.
+        what: &'static str,
+    },
+    /// A schedule that cannot be read.
+    Schedule {
+        /// What is wrong with it.
+        what: &'static str,
+        /// At which byte, counted from 1.
+        at: usize,
+    },
+    /// A polygon that is none.
+    Shape {
+        /// What is wrong with it.
+        what: &'static str,
+        /// The polygon, counted from 0.
+        polygon: u32,
+        /// The ring of the polygon; 0 is the outer one.
+        ring: u32,
+        /// The vertex of the ring, as it was given.
+        vertex: u32,
+    },
+    /// A circle, box or corridor that is none.
+    Geometry {
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A text that is not JSON, or its values no GeoJSON.
+    Json {
+        /// What it is instead.
+        what: &'static str,
+        /// The line, counted from 1.
+        line: u32,
+        /// The byte in the line.
+        column: u32,
+    },
+    /// A coordinate out of its range.
+    Degrees {
+        /// Longitude or latitude.
+        axis: &'static str,
+        /// What was given.
+        degrees: Number,
+        /// The polygon, counted from 0.
+        polygon: u32,
+        /// The ring of the polygon.
+        ring: u32,
+        /// The vertex of the ring.
+        vertex: u32,
+    },
+    /// A text that is not the GeoJSON of a shape.
+    GeoJson {
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// A filter that matches more series than one may.
     TooManySeries {
         /// How many match.
@@ -46,6 +101,23 @@ pub enum Error {
         /// The setting.
         max: u64,
     },
+}
+
+/// A number as it was given. It is equal to one with the same bits, so that errors can be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number(u64);
+
+impl Number {
+    /// A number to show.
+    pub const fn new(value: f64) -> Self {
+        Self(value.to_bits())
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f64::from_bits(self.0).fmt(f)
+    }
 }
 
 /// The engine's result.
@@ -70,7 +142,34 @@ impl fmt::Display for Error {
                 f.write_str("bucketDuration with TZ must be whole days or divide a day evenly")
             }
             Self::Limit { what, max } => write!(f, "too many {what}: the limit is {max}"),
-            Self::Pattern { what } | Self::Policy { what } => f.write_str(what),
+            Self::Pattern { what } | Self::Policy { what } | Self::Fence { what } => {
+                f.write_str(what)
+            }
+            Self::Schedule { what, at } => write!(f, "{what}, at byte {at} of the schedule"),
+            Self::Shape {
+                what,
+                polygon,
+                ring,
+                vertex,
+            } => write!(
+                f,
+                "{what} at polygon {polygon}, ring {ring}, vertex {vertex}"
+            ),
+            Self::Geometry { what } => f.write_str(what),
+            Self::Json { what, line, column } => {
+                write!(f, "GeoJSON: {what} at line {line}, column {column}")
+            }
+            Self::Degrees {
+                axis,
+                degrees,
+                polygon,
+                ring,
+                vertex,
+            } => write!(
+                f,
+                "GeoJSON: {axis} {degrees} is out of range at polygon {polygon}, ring {ring}, vertex {vertex}"
+            ),
+            Self::GeoJson { what } => write!(f, "GeoJSON: {what}"),
             Self::TooManySeries { series, max } => write!(
                 f,
                 "the filter matches {series} series, more than redis-iot.max-series {max}"

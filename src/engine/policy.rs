@@ -190,6 +190,11 @@ fn within(count: usize, what: &'static str, max: usize) -> Result<()> {
     Ok(())
 }
 
+/// Whether two keys are sure to lie in the same slot of a cluster.
+pub fn is_same_slot(one: &[u8], other: &[u8]) -> bool {
+    hashed(one) == hashed(other)
+}
+
 /// The part of a key that decides on its slot in a cluster: what stands in the first braces, or all
 /// of it where nothing does.
 fn hashed(key: &[u8]) -> &[u8] {

@@ -131,9 +131,14 @@ impl Client {
 
     /// Sends several commands before the first reply is read.
     pub(crate) fn pipeline(&mut self, commands: &[Vec<Vec<u8>>]) -> Result<Vec<Value>, Lost> {
-        let bytes: Vec<u8> = commands.iter().flat_map(|args| packed(args)).collect();
-        self.connection.send_packed_command(&bytes)?;
+        self.send_all(commands)?;
         commands.iter().map(|_| self.receive()).collect()
+    }
+
+    /// Sends several commands and does not wait for the replies, which [`Client::receive`] reads.
+    pub(crate) fn send_all(&mut self, commands: &[Vec<Vec<u8>>]) -> Result<(), Lost> {
+        let bytes: Vec<u8> = commands.iter().flat_map(|args| packed(args)).collect();
+        Ok(self.connection.send_packed_command(&bytes)?)
     }
 
     /// Sends the words of a line and does not wait for the reply, which [`Client::receive`] reads.

@@ -7,13 +7,20 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 pub(crate) mod aggregation;
+pub(crate) mod browser;
 pub(crate) mod calendar;
 pub(crate) mod client;
 pub(crate) mod crc64;
+pub(crate) mod events;
+pub(crate) mod fences_events;
+pub(crate) mod fences_mix;
+pub(crate) mod fences_oracle;
 pub(crate) mod filters;
 pub(crate) mod many;
+pub(crate) mod mutants;
 pub(crate) mod naive;
 pub(crate) mod notation;
+pub(crate) mod places;
 pub(crate) mod queries;
 pub(crate) mod rules;
 pub(crate) mod rules_cut;
@@ -21,3 +28,4 @@ pub(crate) mod rules_law;
 pub(crate) mod seeds;
 pub(crate) mod server;
 pub(crate) mod traffic;
+pub(crate) mod world;

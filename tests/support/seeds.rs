@@ -17,6 +17,12 @@ pub(crate) const INDEX_SEED: u64 = 0x10D5_0006;
 
 /// The seed of the tests of downsampling rules.
 pub(crate) const RULES_SEED: u64 = 0x10D5_0007;
+/// The seed of the tests of fleets and fences.
+pub(crate) const FENCES_SEED: u64 = 0x10D5_0008;
+/// The seed of the tests of fleets and fences in a server.
+pub(crate) const FLEETS_SEED: u64 = 0x10D5_0009;
+/// The seed of the tests of shapes.
+pub(crate) const SHAPES_SEED: u64 = 0x10D5_0100;
 
 /// A generator of random numbers (Steele, Lea, Flood: Fast splittable pseudorandom number
 /// generators, OOPSLA 2014).

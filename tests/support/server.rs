@@ -138,6 +138,15 @@ impl Server {
         );
     }
 
+    /// Fails if anything has panicked: the server goes on, and only its log tells.
+    #[track_caller]
+    pub(crate) fn assert_no_panic(&self) {
+        let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let panic = log.lines().find(|line| line.contains("panicked at"));
+        assert_eq!(panic, None);
+    }
+
     /// The folder of its files.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()

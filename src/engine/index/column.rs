@@ -9,7 +9,7 @@
 
 use std::mem::size_of;
 
-use super::rounded;
+use super::super::table::rounded;
 
 /// Series in a page.
 const PAGE: usize = 1024;

@@ -12,10 +12,9 @@ use std::hash::RandomState;
 
 use roaring::RoaringBitmap;
 
+use super::super::table::{Dictionary, Named, Text};
 use super::column::Column;
-use super::dictionary::{Dictionary, Named};
 use super::postings::{Postings, Removed, bitmap_bytes};
-use super::text::Text;
 
 /// Values from which on there is a column; it is dropped at half of them. To look at so many takes
 /// some hundred microseconds.

@@ -23,16 +23,13 @@
 
 mod check;
 mod column;
-mod dictionary;
 mod glob;
 mod label;
-mod postings;
+pub(in crate::engine) mod postings;
 mod regex;
 mod select;
 mod selector;
 mod set;
-mod slab;
-mod text;
 
 use std::collections::BTreeMap;
 use std::hash::RandomState;
@@ -41,10 +38,9 @@ use std::mem::size_of;
 use roaring::RoaringBitmap;
 
 use super::labels::Labels;
-use dictionary::{Dictionary, Named};
+use super::table::{Dictionary, Named, Text, rounded};
 use label::Label;
 use postings::bitmap_bytes;
-use text::Text;
 
 pub use check::Difference;
 pub use glob::{Glob, MAX_GLOB_BYTES};
@@ -280,11 +276,6 @@ fn distinct(labels: &Labels) -> impl Iterator<Item = (&[u8], &[u8])> {
     let is_first = |at: usize, name| labels.iter().take(at).all(|(other, _)| other != name);
     all.filter(move |&(at, (name, _))| is_first(at, name))
         .map(|(_, pair)| pair)
-}
-
-/// What an allocation of so many bytes takes.
-const fn rounded(bytes: usize) -> usize {
-    bytes.next_multiple_of(16)
 }
 
 #[cfg(test)]

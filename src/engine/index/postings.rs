@@ -14,7 +14,7 @@ use std::mem::{size_of, size_of_val};
 use roaring::RoaringBitmap;
 use triomphe::ThinArc;
 
-use super::rounded;
+use super::super::table::rounded;
 
 /// Most ids in a slice.
 const MAX_FEW: usize = 128;
@@ -27,7 +27,7 @@ const CONTAINER_BYTES: u64 = 40;
 
 /// A set of ids that is never empty.
 #[derive(Clone, Debug)]
-pub(super) enum Postings {
+pub(in crate::engine) enum Postings {
     One(u32),
     Few(ThinArc<(), u32>),
     Many(Box<RoaringBitmap>),
@@ -37,7 +37,7 @@ const _: () = assert!(size_of::<Postings>() == 16, "a value's slot has 40 bytes"
 
 /// What is left when an id has been taken out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Removed {
+pub(in crate::engine) enum Removed {
     /// The id was not there.
     Nothing,
     /// Others are left.
@@ -48,7 +48,7 @@ pub(super) enum Removed {
 
 impl Postings {
     /// Adds an id that is not there yet. O(128) or the cost of a bitmap's.
-    pub(super) fn insert(&mut self, id: u32) {
+    pub(in crate::engine) fn insert(&mut self, id: u32) {
         let ids = match self {
             Self::One(one) => std::slice::from_ref(one),
             Self::Few(few) => &few.slice,
@@ -70,7 +70,7 @@ impl Postings {
     }
 
     /// Takes an id out.
-    pub(super) fn remove(&mut self, id: u32) -> Removed {
+    pub(in crate::engine) fn remove(&mut self, id: u32) -> Removed {
         match self {
             Self::One(one) if *one == id => return Removed::Last,
             Self::One(_) => return Removed::Nothing,
@@ -103,7 +103,7 @@ impl Postings {
     }
 
     /// The ids, where they are no bitmap.
-    pub(super) fn as_slice(&self) -> Result<&[u32], &RoaringBitmap> {
+    pub(in crate::engine) fn as_slice(&self) -> Result<&[u32], &RoaringBitmap> {
         match self {
             Self::One(one) => Ok(std::slice::from_ref(one)),
             Self::Few(few) => Ok(&few.slice),
@@ -111,14 +111,14 @@ impl Postings {
         }
     }
 
-    pub(super) fn len(&self) -> u64 {
+    pub(in crate::engine) fn len(&self) -> u64 {
         match self.as_slice() {
             Ok(ids) => ids.len() as u64,
             Err(many) => many.len(),
         }
     }
 
-    pub(super) fn contains(&self, id: u32) -> bool {
+    pub(in crate::engine) fn contains(&self, id: u32) -> bool {
         match self.as_slice() {
             Ok(ids) => ids.binary_search(&id).is_ok(),
             Err(many) => many.contains(id),
@@ -146,7 +146,7 @@ impl Postings {
     }
 
     /// Bytes allocated beside it.
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(in crate::engine) fn heap_bytes(&self) -> usize {
         match self {
             Self::One(_) => 0,
             // Two words before the ids: the number of owners and the length.
@@ -158,7 +158,7 @@ impl Postings {
 
 /// Bytes that a bitmap has allocated, nearly: its array containers grow by doubling, and how far
 /// each has grown does not show.
-pub(super) fn bitmap_bytes(bitmap: &RoaringBitmap) -> usize {
+pub(in crate::engine) fn bitmap_bytes(bitmap: &RoaringBitmap) -> usize {
     let facts = bitmap.statistics();
     let arrays = u64::from(facts.n_array_containers);
     let mean_len = u64::from(facts.n_values_array_containers)

@@ -4,11 +4,17 @@
 //! append-only file and the golden files of the tests all store the same records, each framed in
 //! its own way: that is what [`Sink`] and [`Source`] are for.
 
+mod bound;
+mod fences;
+mod fleet;
 mod links;
 mod policy;
 mod series;
 
 use super::{Error, Result};
+pub use bound::{read_bound_fleet, write_bound_fleet};
+pub use fences::{FENCES_VERSION, read_fences, write_fences};
+pub use fleet::{FLEET_VERSION, Owner, read_fleet, write_fleet};
 pub use policy::{POLICY_VERSION, read_policy, write_policy};
 pub use series::{read_series, write_series};
 

@@ -33,7 +33,7 @@ pub use range::{Cost, RangeQuery};
 pub use reduce::{reduce, summary};
 pub use rows::{Piece, Rows};
 pub use span::Span;
-pub use watch::{Halted, Unwatched, Watch};
+pub use watch::{Budget, Halted, Unwatched, Watch};
 pub use zone::Zone;
 
 /// Which samples of a series, and in which order.

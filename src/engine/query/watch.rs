@@ -4,6 +4,8 @@
 //! asked before each block that is decoded, which is often enough to stop within microseconds and
 //! seldom enough to cost nothing.
 
+use std::cell::Cell;
+
 /// Decides whether a query goes on.
 pub trait Watch {
     /// Whether a block of so many samples may be decoded next.
@@ -18,6 +20,37 @@ impl Watch for Unwatched {
     #[inline]
     fn permits(&self, _samples: usize) -> bool {
         true
+    }
+}
+
+/// The watch of a query that is only tried: it ends where it costs more than so much.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    most: u64,
+    spent: Cell<u64>,
+}
+
+impl Budget {
+    /// A budget that nothing has been taken from.
+    pub const fn new(most: u64) -> Self {
+        Self {
+            most,
+            spent: Cell::new(0),
+        }
+    }
+
+    /// What was asked for so far.
+    pub const fn spent(&self) -> u64 {
+        self.spent.get()
+    }
+}
+
+impl Watch for Budget {
+    #[inline]
+    fn permits(&self, samples: usize) -> bool {
+        let spent = self.spent.get().saturating_add(samples as u64);
+        self.spent.set(spent);
+        spent <= self.most
     }
 }
 

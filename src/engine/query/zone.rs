@@ -36,7 +36,7 @@ impl Zone {
     }
 
     /// What the local clock is ahead of UTC at a time.
-    pub(super) fn offset_ms(&self, time_ms: Timestamp) -> i64 {
+    pub(in crate::engine) fn offset_ms(&self, time_ms: Timestamp) -> i64 {
         i64::from(self.0.to_offset(moment(time_ms)).seconds()) * 1000
     }
 

@@ -17,7 +17,7 @@ const PAGE: usize = 1024;
 
 /// A table of `T` by number.
 #[derive(Clone, Debug)]
-pub(super) struct Slab<T> {
+pub(in crate::engine) struct Slab<T> {
     pages: Vec<Vec<Option<T>>>,
     free: Vec<u32>,
 }
@@ -38,7 +38,7 @@ fn place(number: u32) -> (usize, usize) {
 
 impl<T> Slab<T> {
     /// Stores a thing and numbers it. O(1).
-    pub(super) fn insert(&mut self, thing: T) -> u32 {
+    pub(in crate::engine) fn insert(&mut self, thing: T) -> u32 {
         if let Some(number) = self.free.pop() {
             let (page, at) = place(number);
             self.pages[page][at] = Some(thing);
@@ -56,32 +56,46 @@ impl<T> Slab<T> {
     }
 
     /// Takes a thing out; its number is free. O(1).
-    pub(super) fn remove(&mut self, number: u32) {
+    pub(in crate::engine) fn remove(&mut self, number: u32) -> Option<T> {
         let (page, at) = place(number);
-        self.pages[page][at] = None;
+        let thing = self.pages.get_mut(page)?.get_mut(at)?.take()?;
         self.free.push(number);
+        Some(thing)
     }
 
-    pub(super) fn get(&self, number: u32) -> Option<&T> {
+    pub(in crate::engine) fn get(&self, number: u32) -> Option<&T> {
         let (page, at) = place(number);
         self.pages.get(page)?.get(at)?.as_ref()
     }
 
-    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
+    /// A number above all that are in use.
+    pub(in crate::engine) fn end(&self) -> u32 {
+        let places = self.pages.len() * PAGE;
+        u32::try_from(places).unwrap_or(u32::MAX)
+    }
+
+    pub(in crate::engine) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         let (page, at) = place(number);
         self.pages.get_mut(page)?.get_mut(at)?.as_mut()
     }
 
     /// Every thing with its number, in the order of numbers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let all = self.pages.iter().flatten();
-        (0..)
-            .zip(all)
-            .filter_map(|(number, thing)| Some((number, thing.as_ref()?)))
+    pub(in crate::engine) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.iter_from(0)
+    }
+
+    /// Those with this number or a greater one. O(1) to begin.
+    pub(in crate::engine) fn iter_from(&self, from: u32) -> impl Iterator<Item = (u32, &T)> {
+        let (page, at) = place(from);
+        let pages = self.pages.get(page..).unwrap_or_default();
+        let all = pages.iter().flatten().skip(at);
+        // In this order, as the number behind the last thing may be none.
+        all.zip(from..)
+            .filter_map(|(thing, number)| Some((number, thing.as_ref()?)))
     }
 
     /// Bytes of its own allocations.
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(in crate::engine) fn heap_bytes(&self) -> usize {
         let pages: usize = self
             .pages
             .iter()
@@ -116,6 +130,10 @@ mod tests {
         assert_eq!(slab.get(17), None);
         assert_eq!(slab.get(5000), None);
         assert_eq!(slab.iter().count(), 4998);
+        for first in [0, 1, 16, 17, 1023, 1024, 3999, 4999, 5000, 9000] {
+            let rest = slab.iter().filter(|(number, _)| *number >= first);
+            assert!(slab.iter_from(first).eq(rest));
+        }
         let again = [slab.insert(1), slab.insert(2), slab.insert(3)];
         assert_eq!(again, [4000, 17, 5000]);
         assert_eq!(slab[4999], 4999);

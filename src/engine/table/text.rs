@@ -15,7 +15,7 @@ const INLINE_BYTES: usize = 22;
 
 /// An immutable string of any bytes.
 #[derive(Clone, Debug)]
-pub(super) enum Text {
+pub(in crate::engine) enum Text {
     Inline { len: u8, bytes: [u8; INLINE_BYTES] },
     Heap(Box<[u8]>),
 }
@@ -23,7 +23,7 @@ pub(super) enum Text {
 const _: () = assert!(size_of::<Option<Text>>() == 24, "a slot is no larger");
 
 impl Text {
-    pub(super) fn new(text: &[u8]) -> Self {
+    pub(in crate::engine) fn new(text: &[u8]) -> Self {
         match u8::try_from(text.len()) {
             Ok(len) if text.len() <= INLINE_BYTES => {
                 let mut bytes = [0; INLINE_BYTES];
@@ -35,7 +35,7 @@ impl Text {
     }
 
     /// Bytes allocated beside it.
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(in crate::engine) fn heap_bytes(&self) -> usize {
         match self {
             Self::Inline { .. } => 0,
             Self::Heap(text) => rounded(text.len()),

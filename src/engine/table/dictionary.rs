@@ -11,6 +11,7 @@
 use std::fmt::Debug;
 use std::hash::{BuildHasher, RandomState};
 use std::mem::size_of;
+use std::ops::Index;
 
 use hashbrown::HashTable;
 
@@ -23,14 +24,14 @@ const TABLES: usize = 256;
 const MANY: usize = 8192;
 
 /// A thing that is found by a text it holds.
-pub(super) trait Named {
+pub(in crate::engine) trait Named {
     fn name(&self) -> &[u8];
 }
 
 /// Things by number and by text. The hasher has random keys, since clients choose the texts; it is
-/// the index's, and the same in every call.
+/// the owner's, and the same in every call.
 #[derive(Clone, Debug)]
-pub(super) struct Dictionary<T> {
+pub(in crate::engine) struct Dictionary<T> {
     /// None, 1 or `TABLES`.
     tables: Vec<HashTable<u32>>,
     things: Slab<T>,
@@ -54,12 +55,12 @@ fn place(tables: usize, hash: u64) -> usize {
 
 impl<T: Named> Dictionary<T> {
     /// How many there are.
-    pub(super) const fn len(&self) -> usize {
+    pub(in crate::engine) const fn len(&self) -> usize {
         self.len
     }
 
     /// The number of the thing with this name.
-    pub(super) fn find(&self, name: &[u8], hasher: &RandomState) -> Option<u32> {
+    pub(in crate::engine) fn find(&self, name: &[u8], hasher: &RandomState) -> Option<u32> {
         let hash = hasher.hash_one(name);
         let table = self.tables.get(place(self.tables.len(), hash))?;
         let is_it = |&number: &u32| self.things[number].name() == name;
@@ -67,7 +68,7 @@ impl<T: Named> Dictionary<T> {
     }
 
     /// Adds a thing whose name no other has. O(1), or O(1/256 of the things) where a table grows.
-    pub(super) fn insert(&mut self, thing: T, hasher: &RandomState) -> u32 {
+    pub(in crate::engine) fn insert(&mut self, thing: T, hasher: &RandomState) -> u32 {
         let number = self.things.insert(thing);
         self.len += 1;
         if self.tables.is_empty() {
@@ -82,17 +83,19 @@ impl<T: Named> Dictionary<T> {
     }
 
     /// Takes a thing out.
-    pub(super) fn remove(&mut self, number: u32, hasher: &RandomState) {
+    pub(in crate::engine) fn remove(&mut self, number: u32, hasher: &RandomState) -> Option<T> {
+        self.get(number)?;
         self.unlink(number, hasher);
-        self.things.remove(number);
+        let thing = self.things.remove(number);
         self.len -= 1;
         if self.len < MANY / 8 && self.tables.len() > 1 {
             self.spread(1, hasher);
         }
+        thing
     }
 
     /// Puts another thing in the place of one, under its number; no other may have its name.
-    pub(super) fn replace(&mut self, number: u32, thing: T, hasher: &RandomState) {
+    pub(in crate::engine) fn replace(&mut self, number: u32, thing: T, hasher: &RandomState) {
         self.unlink(number, hasher);
         if let Some(place) = self.things.get_mut(number) {
             *place = thing;
@@ -130,25 +133,43 @@ impl<T: Named> Dictionary<T> {
         }
     }
 
-    pub(super) fn get(&self, number: u32) -> Option<&T> {
+    pub(in crate::engine) fn get(&self, number: u32) -> Option<&T> {
         self.things.get(number)
     }
 
-    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
+    pub(in crate::engine) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         self.things.get_mut(number)
     }
 
     /// Every thing with its number, in the order of numbers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+    pub(in crate::engine) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.things.iter()
     }
 
+    /// The same from a number on.
+    pub(in crate::engine) fn iter_from(&self, first: u32) -> impl Iterator<Item = (u32, &T)> {
+        self.things.iter_from(first)
+    }
+
+    /// A number above all that are in use.
+    pub(in crate::engine) fn end(&self) -> u32 {
+        self.things.end()
+    }
+
     /// Bytes of its own allocations.
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(in crate::engine) fn heap_bytes(&self) -> usize {
         let tables = self.tables.iter();
         let tables: usize = tables.map(|table| rounded(table.allocation_size())).sum();
         let places = rounded(self.tables.capacity() * size_of::<HashTable<u32>>());
         tables + places + self.things.heap_bytes()
+    }
+}
+
+impl<T> Index<u32> for Dictionary<T> {
+    type Output = T;
+
+    fn index(&self, number: u32) -> &T {
+        &self.things[number]
     }
 }
 
