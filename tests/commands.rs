@@ -13,7 +13,7 @@ use support::notation;
 use support::server::Server;
 
 /// The settings of the module as they are when nobody has set any.
-const DEFAULT_SETTINGS: [(&str, &str); 12] = [
+const DEFAULT_SETTINGS: [(&str, &str); 16] = [
     ("redis-iot.max-series", "100000"),
     ("redis-iot.retention", "0"),
     ("redis-iot.duplicate-policy", "block"),
@@ -26,6 +26,10 @@ const DEFAULT_SETTINGS: [(&str, &str); 12] = [
     ("redis-iot.max-samples", "1000000000"),
     ("redis-iot.query-timeout", "30000"),
     ("redis-iot.max-queries", "128"),
+    ("redis-iot.max-vertices", "10000"),
+    ("redis-iot.max-fences", "10000000"),
+    ("redis-iot.max-devices", "100000000"),
+    ("redis-iot.max-results", "100000"),
 ];
 
 /// Plays all cases of a file and fails with everything that differs.
@@ -192,6 +196,41 @@ fn setting_defaults_for_new_series() {
 }
 
 #[test]
+fn describing_a_fleet_and_what_it_takes() {
+    play("fleet");
+}
+
+#[test]
+fn telling_where_devices_are() {
+    play("track");
+}
+
+#[test]
+fn finding_devices_by_place() {
+    play("nearby_within");
+}
+
+#[test]
+fn reading_where_a_device_was() {
+    play("trail");
+}
+
+#[test]
+fn keeping_fences_and_asking_them() {
+    play("fence");
+}
+
+#[test]
+fn binding_fleets_to_fences_and_to_each_other() {
+    play("bind");
+}
+
+#[test]
+fn refusing_shapes_that_are_none() {
+    play("geo_errors");
+}
+
+#[test]
 fn refusing_what_makes_no_sense() {
     play("errors");
 }
@@ -294,6 +333,44 @@ fn telling_subscribers_of_what_rules_do() {
             "IOT.DELETERULE d e",
             &[("iot.deleterule:src", "d"), ("iot.deleterule:dest", "e")],
         ),
+    ]);
+}
+
+#[test]
+fn telling_subscribers_of_fleets_and_fences() {
+    check_events(&[
+        (
+            "IOT.FLEET CREATE f TRAIL 5",
+            &[("iot.fleet.create", "f")][..],
+        ),
+        ("IOT.FLEET CREATE f", &[]),
+        ("IOT.FLEET ALTER f TRAIL 6", &[("iot.fleet.alter", "f")]),
+        ("IOT.TRACK f d 0 0 TS 1000", &[("iot.track", "f")]),
+        ("IOT.TRACK f d 0 0 TS 900", &[]),
+        ("IOT.TRACK f d 0 99 TS 900", &[]),
+        ("IOT.MTRACK f d 0 0 2000 e 0 0 1", &[("iot.track", "f")]),
+        ("IOT.MTRACK f d 0 99 2000", &[]),
+        ("IOT.MTRACK f d 0 0 1500 e 0 0 0", &[]),
+        ("IOT.UNTRACK f nobody", &[]),
+        ("IOT.UNTRACK f e", &[("iot.untrack", "f")]),
+        (
+            "IOT.FENCE ADD z a CIRCLE 0 0 1000",
+            &[("iot.fence.add", "z")],
+        ),
+        ("IOT.FENCE ADD z b CIRCLE 0 0 0", &[]),
+        ("IOT.FENCE BIND f z PUBLISH c", &[("iot.fence.bind", "f")]),
+        ("IOT.FENCE UNBIND f y", &[]),
+        ("IOT.FENCE UNBIND f z", &[("iot.fence.unbind", "f")]),
+        (
+            "IOT.ROAM BIND f f RADIUS 5 PUBLISH c",
+            &[("iot.roam.bind", "f")],
+        ),
+        ("IOT.ROAM UNBIND f z", &[]),
+        ("IOT.ROAM UNBIND f f", &[("iot.roam.unbind", "f")]),
+        ("IOT.FENCE DEL z b", &[]),
+        ("IOT.FENCE DEL z a", &[("iot.fence.del", "z")]),
+        ("IOT.NEARBY f 0 0", &[]),
+        ("IOT.POSITION f d", &[]),
     ]);
 }
 

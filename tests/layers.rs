@@ -120,7 +120,7 @@ fn unsafe_code_stands_only_in_the_host() {
 
 #[test]
 fn no_source_file_is_too_long_to_read() {
-    for folder in ["src", "tests", "benches"] {
+    for folder in ["src", "tests", "benches", "examples"] {
         for (path, text) in sources(folder) {
             let lines = text.lines().count();
             assert!(lines <= MAX_LINES, "{} has {lines} lines", path.display());

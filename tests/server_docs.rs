@@ -12,7 +12,7 @@ use support::notation::render;
 use support::server::Server;
 
 /// Commands that only read; every other one writes.
-const READERS: [&str; 17] = [
+const READERS: [&str; 31] = [
     "IOT.POLICY|GET",
     "IOT.POLICY|LIST",
     "IOT.GET",
@@ -30,11 +30,36 @@ const READERS: [&str; 17] = [
     "IOT.CARD",
     "IOT.INFO",
     "IOT.DEBUG",
+    "IOT.POSITION",
+    "IOT.NEARBY",
+    "IOT.WITHIN",
+    "IOT.INTERSECTS",
+    "IOT.TRAIL",
+    "IOT.FLEET|INFO",
+    "IOT.FLEET|LIST",
+    "IOT.FENCE|GET",
+    "IOT.FENCE|LIST",
+    "IOT.FENCE|COUNT",
+    "IOT.FENCE|AT",
+    "IOT.FENCE|NEAR",
+    "IOT.FENCE|INFO",
+    "IOT.FENCE|BINDINGS",
 ];
 /// Commands that free memory, and are allowed when there is none left.
-const FREERS: [&str; 3] = ["IOT.DEL", "IOT.MDEL", "IOT.POLICY|DEL"];
+const FREERS: [&str; 7] = [
+    "IOT.DEL",
+    "IOT.MDEL",
+    "IOT.POLICY|DEL",
+    "IOT.UNTRACK",
+    "IOT.FENCE|DEL",
+    "IOT.FENCE|UNBIND",
+    "IOT.ROAM|UNBIND",
+];
 /// Commands that find their keys themselves.
-const KEYLESS: [&str; 11] = [
+const KEYLESS: [&str; 14] = [
+    "IOT.FLEET",
+    "IOT.FENCE",
+    "IOT.ROAM",
     "IOT.POLICY",
     "IOT.POLICY|LIST",
     "IOT.MGET",
@@ -48,9 +73,23 @@ const KEYLESS: [&str; 11] = [
     "IOT.DEBUG",
 ];
 /// Commands that take nothing but a subcommand.
-const BARE: [&str; 2] = ["IOT.POLICY", "IOT.POLICY|LIST"];
+const BARE: [&str; 5] = [
+    "IOT.POLICY",
+    "IOT.POLICY|LIST",
+    "IOT.FLEET",
+    "IOT.FENCE",
+    "IOT.ROAM",
+];
+/// Commands with keys of several kinds, and what is done with each, in their order.
+const SEVERAL: [(&str, &[&str]); 5] = [
+    ("IOT.WITHIN", &["RO ACCESS", "RO ACCESS"]),
+    ("IOT.FENCE|BIND", &["RW UPDATE", "RO ACCESS", "RW INSERT"]),
+    ("IOT.FENCE|UNBIND", &["RW UPDATE", "RO ACCESS"]),
+    ("IOT.ROAM|BIND", &["RW UPDATE", "RO ACCESS", "RW INSERT"]),
+    ("IOT.ROAM|UNBIND", &["RW UPDATE", "RO ACCESS"]),
+];
 /// A line of each command, and its keys.
-const KEYS: [(&str, &str); 23] = [
+const KEYS: [(&str, &str); 53] = [
     (
         "IOT.POLICY SET a FILTER b=1 RULES avg 1h BACKFILL",
         r#"["a"]"#,
@@ -80,6 +119,42 @@ const KEYS: [(&str, &str); 23] = [
         r#"["a", "b"]"#,
     ),
     ("IOT.INGEST ITEMS ITEMS 1 2", r#"["ITEMS"]"#),
+    ("IOT.TRACK f d 1 2 TS 5 FIELDS 1 a b", r#"["f"]"#),
+    ("IOT.MTRACK f d 1 2 3 e 1 2 3", r#"["f"]"#),
+    ("IOT.UNTRACK f d e", r#"["f"]"#),
+    ("IOT.POSITION f d e", r#"["f"]"#),
+    ("IOT.FLEET CREATE f TRAIL 5", r#"["f"]"#),
+    ("IOT.FLEET ALTER f TRAIL 5", r#"["f"]"#),
+    ("IOT.FLEET INFO f", r#"["f"]"#),
+    ("IOT.FLEET LIST f MATCH a", r#"["f"]"#),
+    ("IOT.FLEET VISITS f d x", r#"["f"]"#),
+    ("IOT.FLEET RESTORE f x", r#"["f"]"#),
+    ("IOT.FENCE ADD z a CIRCLE 1 2 3", r#"["z"]"#),
+    ("IOT.FENCE DEL z a b", r#"["z"]"#),
+    ("IOT.FENCE GET z a", r#"["z"]"#),
+    ("IOT.FENCE LIST z COUNT 5", r#"["z"]"#),
+    ("IOT.FENCE COUNT z GROUP g", r#"["z"]"#),
+    ("IOT.FENCE AT z 1 2", r#"["z"]"#),
+    ("IOT.FENCE NEAR z 1 2 COUNT 5", r#"["z"]"#),
+    ("IOT.FENCE INFO z", r#"["z"]"#),
+    ("IOT.FENCE RESTORE z x", r#"["z"]"#),
+    ("IOT.FENCE BIND f z PUBLISH c", r#"["f", "z"]"#),
+    (
+        "IOT.FENCE BIND f z DETECT enter STREAM s MAXLEN 5",
+        r#"["f", "z", "s"]"#,
+    ),
+    ("IOT.FENCE UNBIND f z", r#"["f", "z"]"#),
+    ("IOT.FENCE BINDINGS f", r#"["f"]"#),
+    (
+        "IOT.ROAM BIND f g RADIUS 5 PUBLISH c STREAM s",
+        r#"["f", "g", "s"]"#,
+    ),
+    ("IOT.ROAM UNBIND f g", r#"["f", "g"]"#),
+    ("IOT.NEARBY f 1 2 WITHDIST", r#"["f"]"#),
+    ("IOT.WITHIN f BBOX 1 2 3 4", r#"["f"]"#),
+    ("IOT.WITHIN f FENCE z a LIMIT 5", r#"["f", "z"]"#),
+    ("IOT.INTERSECTS z CIRCLE 1 2 3", r#"["z"]"#),
+    ("IOT.TRAIL f d - + GEOJSON", r#"["f"]"#),
 ];
 
 /// A map, or a flat array in its place, by the text of its keys.
@@ -147,6 +222,14 @@ fn every_command_is_documented() {
     let server = Server::start();
     let mut client = server.connect(Protocol::Resp2);
     let names = client.module_commands();
+    for name in &names {
+        let is_shown = KEYS.iter().any(|(line, _)| {
+            let line = format!("{line} ").replacen(' ', "|", usize::from(name.contains('|')));
+            line.starts_with(&format!("{name} ")) || line.starts_with(&format!("{name}|"))
+        });
+        let is_keyless = KEYLESS.contains(&name.as_str());
+        assert!(is_shown || is_keyless || name == "IOT.RESTORE", "{name}");
+    }
     for (line, _) in KEYS {
         let name = line.split(' ').next().unwrap();
         assert!(names.iter().any(|have| have == name), "{name} exists");
@@ -183,6 +266,12 @@ fn every_key_of_a_command_is_found() {
     }
 }
 
+/// The flags of a key spec, in upper case.
+fn flags_of(spec: &Value) -> Vec<String> {
+    let flags = texts_of(&map_of(spec)["flags"]);
+    flags.iter().map(|flag| flag.to_uppercase()).collect()
+}
+
 #[test]
 fn key_specs_tell_how_a_key_is_used() {
     let server = Server::start();
@@ -196,11 +285,13 @@ fn key_specs_tell_how_a_key_is_used() {
             assert!(specs.is_empty(), "{name}: {specs:?}");
             continue;
         }
+        if let Some((_, several)) = SEVERAL.iter().find(|(one, _)| *one == name) {
+            let flags: Vec<String> = specs.iter().map(|spec| flags_of(spec).join(" ")).collect();
+            assert_eq!(flags, *several, "{name}");
+            continue;
+        }
         assert_eq!(specs.len(), 1, "{name}: {specs:?}");
-        let flags: Vec<String> = texts_of(&map_of(&specs[0])["flags"])
-            .iter()
-            .map(|flag| flag.to_uppercase())
-            .collect();
+        let flags = flags_of(&specs[0]);
         let has = |flag: &str| flags.iter().any(|have| have == flag);
         let reads = READERS.contains(&name.as_str());
         assert_eq!(has("RO"), reads, "{name}: {flags:?}");
@@ -208,7 +299,7 @@ fn key_specs_tell_how_a_key_is_used() {
         assert!(reads <= has("ACCESS"), "{name}: {flags:?}");
         if matches!(
             name.as_str(),
-            "IOT.ADD" | "IOT.MADD" | "IOT.INGEST" | "IOT.ADDBULK"
+            "IOT.ADD" | "IOT.MADD" | "IOT.INGEST" | "IOT.ADDBULK" | "IOT.TRACK" | "IOT.MTRACK"
         ) {
             assert!(has("INSERT"), "{name}: {flags:?}");
             assert!(!has("ACCESS"), "{name}: {flags:?}");

@@ -8,6 +8,7 @@ mod support;
 use redis::Value;
 use support::client::{Client, Protocol};
 use support::crc64::{crc64, seal};
+use support::mutants::{FOOTER_BYTES, MODULE_HEADER_BYTES, mutate};
 use support::notation::{packed, quoted, render, words};
 use support::seeds::{FUZZ_SEED, Random};
 use support::server::Server;
@@ -19,10 +20,6 @@ type Line = Vec<Vec<u8>>;
 const MUTANTS: usize = 1_500;
 /// Mutants that are accepted before all of them are stored and loaded.
 const ACCEPTED_BEFORE_RELOAD: usize = 50;
-/// Bytes at the start of a payload that say which module wrote it.
-const MODULE_HEADER_BYTES: usize = 10;
-/// Bytes at its end: the version of the server's format, and the checksum.
-const FOOTER_BYTES: usize = 10;
 
 /// Series of all encodings, with blocks of all kinds.
 fn fill(client: &mut Client) -> Vec<String> {
@@ -63,35 +60,6 @@ fn fill(client: &mut Client) -> Vec<String> {
     }
     keys.push("ruled".into());
     keys
-}
-
-/// The payload with some of its bytes between `head` and `tail` changed.
-fn mutate(payload: &[u8], head: usize, tail: usize, random: &mut Random) -> Vec<u8> {
-    let mut bytes = payload.to_vec();
-    for _ in 0..=random.index(3) {
-        let body = head..bytes.len() - tail;
-        if body.is_empty() {
-            break;
-        }
-        let at = body.start + random.index(body.len());
-        match random.index(6) {
-            0 | 1 => bytes[at] ^= 1 << random.index(8),
-            2 => bytes[at] = [0, 1, 0x7f, 0x80, 0xfe, 0xff][random.index(6)],
-            3 => {
-                bytes.remove(at);
-            }
-            4 => {
-                let end = body.end.min(at + 1 + random.index(16));
-                let part = bytes[at..end].to_vec();
-                bytes.splice(at..at, part);
-            }
-            _ => {
-                let end = body.end.min(at + 8);
-                bytes[at..end].fill([0, 0xff, 0x7f][random.index(3)]);
-            }
-        }
-    }
-    bytes
 }
 
 /// Reads everything of a key that took a mutated payload.

@@ -79,7 +79,7 @@ fn write<H: Host>(
 ) -> Result<Written> {
     let sample = item.sample(host);
     let mut series = match host.write(item.key) {
-        Slot::Series(series) => series,
+        Slot::Open(series) => series,
         Slot::Foreign => return Err(Error::WrongType),
         Slot::Missing => {
             let creation = creation.ok_or(Error::NoSuchKey)?;
@@ -129,7 +129,7 @@ fn send<H: Host>(host: &H, item: Item<'_>, effect: &Sent) {
         Sent::Stamped(time_ms) => host.replicate_stamped(item.key, time_ms, item.value_index()),
         Sent::Sample(sample) => effect::send_samples(host, item.key.name, &[sample]),
         Sent::SeriesAndSample(sample) => {
-            if let Slot::Series(series) = host.read(item.key) {
+            if let Slot::Open(series) = host.read(item.key) {
                 effect::send_creation(host, item.key.name, series.options());
             }
             effect::send_samples(host, item.key.name, &[sample]);

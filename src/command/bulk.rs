@@ -223,7 +223,7 @@ fn write<H: Host>(
     }
     match slot {
         Slot::Foreign => return Err(Error::WrongType),
-        Slot::Series(mut series) => {
+        Slot::Open(mut series) => {
             derived::refuse_destination(host, key.name, &series)?;
             let upsert = upsert(host, &series, policy);
             let mut tracked = Tracked::begin(host, &series);

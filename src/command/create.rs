@@ -47,7 +47,7 @@ impl Command for Create {
         args.finish()?;
         match host.write(key) {
             Slot::Missing => {}
-            Slot::Foreign | Slot::Series(_) => return Err(Error::KeyExists),
+            Slot::Foreign | Slot::Open(_) => return Err(Error::KeyExists),
         }
         let options = creation.options(&host.settings());
         effect::send_creation(host, key.name, &options);
@@ -85,7 +85,7 @@ impl Command for Alter {
         match host.write(key) {
             Slot::Missing => return Err(Error::NoSuchKey),
             Slot::Foreign => return Err(Error::WrongType),
-            Slot::Series(mut series) => {
+            Slot::Open(mut series) => {
                 check_alter(host, &series, &creation)?;
                 alter(&mut series, &creation);
             }

@@ -38,7 +38,7 @@ impl Command for Del {
         let (deleted, refreshes) = match host.write(key) {
             Slot::Missing => return Err(Error::NoSuchKey),
             Slot::Foreign => return Err(Error::WrongType),
-            Slot::Series(mut series) => {
+            Slot::Open(mut series) => {
                 derived::refuse_destination(host, key.name, &series)?;
                 let mut tracked = Tracked::begin(host, &series);
                 let deleted = series.delete(range);

@@ -140,7 +140,7 @@ pub(super) fn refuse_destination<H: Host>(host: &H, key: &[u8], series: &Series)
 /// Whether the series at `source` has a rule to `destination`.
 pub(super) fn is_tied<H: Host>(host: &H, source: &[u8], destination: &[u8]) -> bool {
     match host.read_found(&host.found(source)) {
-        Slot::Series(series) => series.links().rule_to(destination).is_some(),
+        Slot::Open(series) => series.links().rule_to(destination).is_some(),
         Slot::Missing | Slot::Foreign => false,
     }
 }
@@ -148,7 +148,7 @@ pub(super) fn is_tied<H: Host>(host: &H, source: &[u8], destination: &[u8]) -> b
 /// Whether a rule of the series at `source` writes to `destination`: both ends say so.
 pub(super) fn is_live<H: Host>(host: &H, source: &[u8], destination: &[u8]) -> bool {
     let is_other_end = match host.read_found(&host.found(destination)) {
-        Slot::Series(series) => series.links().source.as_deref() == Some(source),
+        Slot::Open(series) => series.links().source.as_deref() == Some(source),
         Slot::Missing | Slot::Foreign => false,
     };
     is_other_end && is_tied(host, source, destination)
@@ -159,7 +159,7 @@ pub(super) fn with_open<'s, H: Host>(host: &H, key: &[u8], series: &'s Series) -
     let Some(source) = &series.links().source else {
         return Cow::Borrowed(series);
     };
-    let Slot::Series(from) = host.read_found(&host.found(source)) else {
+    let Slot::Open(from) = host.read_found(&host.found(source)) else {
         return Cow::Borrowed(series);
     };
     let open = from
@@ -182,7 +182,7 @@ fn apply_at<H: Host>(host: &H, source: &[u8], refreshes: Vec<Refresh>, depth: us
     for refresh in refreshes {
         let key = host.found(&refresh.destination);
         let outcome = match host.write_found(&key) {
-            Slot::Series(mut series)
+            Slot::Open(mut series)
                 if depth < MAX_CHAIN && series.links().source.as_deref() == Some(source) =>
             {
                 Some(bring(host, &mut series, &refresh))
@@ -288,7 +288,7 @@ fn difference(series: &Series, refresh: &Refresh) -> (Vec<Timestamp>, Vec<Sample
 /// Drops a rule whose destination is gone.
 fn drop_rule<H: Host>(host: &H, source: &[u8], destination: &[u8]) {
     let key = host.found(source);
-    let Slot::Series(mut series) = host.write_found(&key) else {
+    let Slot::Open(mut series) = host.write_found(&key) else {
         return;
     };
     if series.links().rule_to(destination).is_none() {

@@ -38,6 +38,8 @@ pub enum Error {
     Circle(String),
     /// A key that the filter finds, which the user may not touch so.
     NoPermission,
+    /// A channel that the user may not publish on.
+    NoChannel,
     /// A query that goes through more samples than one may: how many at least, and the most.
     TooManySamples {
         /// What the query goes through, at least.
@@ -85,6 +87,9 @@ impl Display for Error {
             Self::NoPermission => f.write_str(
                 "NOPERM the filter matches a key that this user has no permission to access",
             ),
+            Self::NoChannel => {
+                f.write_str("NOPERM this user has no permission to publish on one of the channels")
+            }
             Self::TooManySamples { samples, max } => write!(
                 f,
                 "ERR the query would scan {samples} samples, more than redis-iot.max-samples {max}"

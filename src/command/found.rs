@@ -43,7 +43,7 @@ pub(super) fn open<'h, H: Host>(
     let found = host.find(selector, Purpose::Read)?;
     let opened = found.into_iter().filter_map(|key| {
         match host.read_found(&key) {
-            Slot::Series(series) => Some((key, series)),
+            Slot::Open(series) => Some((key, series)),
             // It has expired since.
             Slot::Missing | Slot::Foreign => None,
         }

@@ -10,6 +10,7 @@ use triomphe::Arc;
 
 use super::args::Args;
 use super::error::{Error, Result};
+use super::geo::Limits;
 use super::read::Reading;
 use crate::engine::index::Selector;
 use crate::engine::labels::Labels;
@@ -27,6 +28,60 @@ pub struct Key<'a> {
     pub index: usize,
 }
 
+/// A key by its name.
+#[derive(Clone, Copy, Debug)]
+pub enum Name<'a> {
+    /// An argument of the client.
+    Argument(Key<'a>),
+    /// A name of our own: a binding's, or a timer's.
+    Own(&'a [u8]),
+}
+
+impl<'a> Name<'a> {
+    /// Its bytes.
+    pub const fn bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Argument(key) => key.name,
+            Self::Own(name) => name,
+        }
+    }
+}
+
+impl<'a> From<Key<'a>> for Name<'a> {
+    fn from(key: Key<'a>) -> Self {
+        Self::Argument(key)
+    }
+}
+
+/// A value of a type of ours that is stored at a key, other than a series.
+pub trait Value: Sized + 'static {
+    /// Its type; no other value has it.
+    const TYPE: ValueType;
+
+    /// What the server's timer has to know of it, where that has changed since this was last asked.
+    fn take_agenda(&mut self) -> Option<Agenda>;
+}
+
+/// The types of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueType {
+    /// Devices that move.
+    Fleet,
+    /// A set of fences.
+    Fences,
+}
+
+/// What is to be done for a value when no command comes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Agenda {
+    /// When something is due by the server's clock.
+    pub due_ms: Option<Timestamp>,
+    /// The sets of fences that a fleet is bound to.
+    pub fences: Vec<Box<[u8]>>,
+    /// The fleets that it roams among.
+    pub others: Vec<Box<[u8]>>,
+}
+
 /// What a key holds.
 #[derive(Debug)]
 pub enum Slot<S> {
@@ -34,18 +89,18 @@ pub enum Slot<S> {
     Missing,
     /// A value of some other type.
     Foreign,
-    /// A series, open for as long as this lives.
-    Series(S),
+    /// A value of the type that was asked for, open for as long as this lives.
+    Open(S),
 }
 
 impl<S> Slot<S> {
-    /// The series of a command that needs one.
+    /// The value of a command that needs one.
     ///
     /// # Errors
     /// `NoSuchKey`, `WrongType`.
     pub fn required(self) -> Result<S> {
         match self {
-            Self::Series(series) => Ok(series),
+            Self::Open(value) => Ok(value),
             Self::Missing => Err(Error::NoSuchKey),
             Self::Foreign => Err(Error::WrongType),
         }
@@ -116,6 +171,12 @@ pub trait Writer: DerefMut<Target = Series> {
     fn relabelled(&mut self, old: &Labels);
 }
 
+/// A value open for writing.
+pub trait ValueWriter<V>: DerefMut<Target = V> {
+    /// Says that something was changed: clients that watch the key are told.
+    fn changed(&mut self);
+}
+
 /// One execution of one command by the server.
 pub trait Host {
     /// A series open for reading; closed on drop.
@@ -124,6 +185,14 @@ pub trait Host {
         Self: 'h;
     /// A series open for writing; closed, and reported as changed if it was, on drop.
     type Write<'h>: Writer
+    where
+        Self: 'h;
+    /// A value open for reading; closed on drop.
+    type ReadValue<'h, V: Value>: Deref<Target = V>
+    where
+        Self: 'h;
+    /// A value open for writing; closed, and reported as changed if it was, on drop.
+    type WriteValue<'h, V: Value>: ValueWriter<V>
     where
         Self: 'h;
     /// The name of a key that a filter has found.
@@ -141,6 +210,34 @@ pub trait Host {
     fn write(&self, key: Key<'_>) -> Slot<Self::Write<'_>>;
     /// Stores a new series at a key that holds nothing, and opens it.
     fn create(&self, key: Key<'_>, series: Series) -> Self::Write<'_>;
+    /// Opens the value at a key for reading.
+    fn read_value<V: Value>(&self, name: Name<'_>) -> Slot<Self::ReadValue<'_, V>>;
+    /// Opens the value at a key for writing.
+    fn write_value<V: Value>(&self, name: Name<'_>) -> Slot<Self::WriteValue<'_, V>>;
+    /// Stores a new value at a key that holds nothing, and opens it.
+    fn create_value<V: Value>(&self, name: Name<'_>, value: V) -> Self::WriteValue<'_, V>;
+    /// Deletes a key that holds such a value, which nobody has open.
+    fn remove_value<V: Value>(&self, name: Name<'_>);
+    /// The fleets of the database that are bound to a set of fences.
+    fn bound_to(&self, fences: &[u8]) -> Vec<Box<[u8]>>;
+    /// The fleets of the database that roam among another.
+    fn roaming_among(&self, fleet: &[u8]) -> Vec<Box<[u8]>>;
+    /// Says that a value was brought to a key by a command, not by the server: what follows from that
+    /// is done as where the server brings one.
+    fn arrived(&self, key: Key<'_>);
+    /// Has the server's timer compare all devices of a fleet with their fences, a part at a time.
+    fn sweep(&self, fleet: &[u8]);
+    /// Sends a message to whoever listens to a channel, here and at replicas. No key may be open.
+    fn publish(&self, channel: &[u8], message: &[u8]);
+    /// Appends an entry to a stream, here and at replicas, and has it keep `max_len` entries, about;
+    /// 0 keeps all. Says whether it could: the key may hold something else. No key may be open.
+    fn append(&self, stream: &[u8], max_len: u64, fields: &[(&[u8], &[u8])]) -> bool;
+    /// Notes in the log that an event found no stream at its key; once a minute at most.
+    fn log_dropped(&self, stream: &[u8]);
+    /// How large fleets and fences may become.
+    fn limits(&self) -> Limits;
+    /// Whether the user may publish on a channel.
+    fn may_publish(&self, channel: &[u8]) -> bool;
     /// Finds series of the database by their labels, in order of their names.
     ///
     /// # Errors
@@ -237,7 +334,8 @@ pub trait Query {
     /// The same question about a snapshot of the values.
     type Detached: Query + Send + 'static;
 
-    /// What there is to do, counted until the total is above `enough`.
+    /// What there is to do, counted until the total is above `enough`. One that cannot tell but by doing
+    /// it may do so much, and keep the answer.
     fn cost(&self, enough: u64) -> Cost;
     /// Takes a snapshot. The values may change or go away afterwards.
     fn detach(self) -> Self::Detached;
@@ -307,6 +405,13 @@ pub trait Reply {
         self.integer(time_ms);
         for &value in values {
             self.number(value);
+        }
+    }
+    /// An array of texts.
+    fn texts<'a>(&self, texts: impl ExactSizeIterator<Item = &'a [u8]>) {
+        self.array(texts.len());
+        for text in texts {
+            self.bulk(text);
         }
     }
     /// Names with values, which may be missing: a map in RESP3, an array of two-element arrays in

@@ -104,7 +104,7 @@ fn increment<H: Host>(host: &H, mut args: Args<'_>, sign: f64, event: &'static C
     let (mut refreshes, mut is_new) = (Vec::new(), false);
     let (added, newest) = match host.write(key) {
         Slot::Foreign => return Err(Error::WrongType),
-        Slot::Series(mut series) => {
+        Slot::Open(mut series) => {
             derived::refuse_destination(host, key.name, &series)?;
             let mut tracked = Tracked::begin_with(host, &series, time_ms);
             let base = series.newest().map_or(0.0, |newest| newest.value);

@@ -70,14 +70,14 @@ impl Command for MAlter {
         }
         let found = host.find(&selector, Purpose::Alter)?;
         for key in &found {
-            if let Slot::Series(series) = host.read_found(key) {
+            if let Slot::Open(series) = host.read_found(key) {
                 check_alter(host, &series, &creation)?;
             }
         }
         let mut changed = 0;
         for key in found {
             let is_there = if is_dry {
-                matches!(host.read_found(&key), Slot::Series(_))
+                matches!(host.read_found(&key), Slot::Open(_))
             } else {
                 change(host, &key, &creation, options)
             };
@@ -92,7 +92,7 @@ impl Command for MAlter {
 fn change<H: Host>(host: &H, key: &H::Found, creation: &Creation, options: &[&[u8]]) -> bool {
     match host.write_found(key) {
         Slot::Missing | Slot::Foreign => return false,
-        Slot::Series(mut series) => alter(&mut series, creation),
+        Slot::Open(mut series) => alter(&mut series, creation),
     }
     let args = [&[key.as_ref()], options].concat();
     host.replicate(c"IOT.ALTER", &args);

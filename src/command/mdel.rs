@@ -81,7 +81,7 @@ impl Command for MDel {
 fn delete<H: Host>(host: &H, key: &H::Found, range: TimeRange) -> u64 {
     let mut refreshes = Vec::new();
     let deleted = match host.write_found(key) {
-        Slot::Series(mut series) if !is_destination(host, key, &series) => {
+        Slot::Open(mut series) if !is_destination(host, key, &series) => {
             let mut tracked = Tracked::begin(host, &series);
             let deleted = series.delete(range);
             if deleted > 0 {
@@ -91,7 +91,7 @@ fn delete<H: Host>(host: &H, key: &H::Found, range: TimeRange) -> u64 {
             refreshes = tracked.end(&mut series);
             deleted
         }
-        Slot::Missing | Slot::Foreign | Slot::Series(_) => 0,
+        Slot::Missing | Slot::Foreign | Slot::Open(_) => 0,
     };
     if deleted > 0 {
         let (from, to) = (range.from.to_string(), range.to.to_string());
@@ -110,7 +110,7 @@ fn is_destination<H: Host>(host: &H, key: &H::Found, series: &Series) -> bool {
 /// The number of samples that would be deleted.
 fn count<H: Host>(host: &H, key: &H::Found, range: TimeRange) -> u64 {
     match host.read_found(key) {
-        Slot::Series(series) if !is_destination(host, key, &series) => series.count_in(range),
-        Slot::Missing | Slot::Foreign | Slot::Series(_) => 0,
+        Slot::Open(series) if !is_destination(host, key, &series) => series.count_in(range),
+        Slot::Missing | Slot::Foreign | Slot::Open(_) => 0,
     }
 }

@@ -17,6 +17,7 @@ mod effect;
 pub mod error;
 pub mod filter;
 mod found;
+pub mod geo;
 mod get;
 pub mod host;
 mod increment;
@@ -49,6 +50,12 @@ pub use bulk::{AddBulk, MAX_BULK_SAMPLES};
 pub use create::{Alter, Create};
 pub use debug::Debug;
 pub use delete::Del;
+pub use geo::{
+    FenceAdd, FenceAt, FenceBind, FenceBindings, FenceCount, FenceDel, FenceGet, FenceInfo,
+    FenceList, FenceNear, FenceRestore, FenceUnbind, FleetAlter, FleetCreate, FleetInfo, FleetList,
+    FleetRestore, FleetVisits, Intersects, MTrack, Nearby, Position, RoamBind, RoamUnbind, Track,
+    Trail, Untrack, Within, attend, fences_agenda, fleet_agenda,
+};
 pub use get::Get;
 pub use increment::{DecrBy, IncrBy};
 pub use info::Info;
@@ -82,7 +89,7 @@ pub trait Command {
 }
 
 /// Commands that are but the first half of others: `IOT.A` of `IOT.A|B`.
-pub const CONTAINERS: [Spec; 1] = [POLICY];
+pub const CONTAINERS: [Spec; 4] = [POLICY, geo::FLEET, geo::FENCE, geo::ROAM];
 
 /// Calls a macro with the list of all commands: `host` registers each, tests read each one's spec.
 macro_rules! with_all_commands {
@@ -120,7 +127,35 @@ macro_rules! with_all_commands {
             $crate::command::Card,
             $crate::command::Info,
             $crate::command::Debug,
-            $crate::command::Restore
+            $crate::command::Restore,
+            $crate::command::Track,
+            $crate::command::MTrack,
+            $crate::command::Untrack,
+            $crate::command::Position,
+            $crate::command::FleetCreate,
+            $crate::command::FleetAlter,
+            $crate::command::FleetInfo,
+            $crate::command::FleetList,
+            $crate::command::FleetRestore,
+            $crate::command::FleetVisits,
+            $crate::command::FenceAdd,
+            $crate::command::FenceDel,
+            $crate::command::FenceGet,
+            $crate::command::FenceList,
+            $crate::command::FenceCount,
+            $crate::command::FenceAt,
+            $crate::command::FenceNear,
+            $crate::command::FenceInfo,
+            $crate::command::FenceBind,
+            $crate::command::FenceUnbind,
+            $crate::command::FenceBindings,
+            $crate::command::FenceRestore,
+            $crate::command::RoamBind,
+            $crate::command::RoamUnbind,
+            $crate::command::Nearby,
+            $crate::command::Within,
+            $crate::command::Intersects,
+            $crate::command::Trail
         ]
     };
 }

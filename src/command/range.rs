@@ -369,7 +369,7 @@ fn execute<H: Host>(host: &H, mut args: Args<'_>, order: Order) -> Result<()> {
     let is_latest = given.is_latest();
     let query = given.query(&bounds, order)?;
     match host.read(key) {
-        Slot::Series(series) => {
+        Slot::Open(series) => {
             let series = if is_latest {
                 derived::with_open(host, key.name, &series)
             } else {

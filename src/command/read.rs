@@ -78,7 +78,7 @@ impl Reading {
             self.sources
                 .iter()
                 .filter_map(|source| match host.read(args.key_at(source.index)?) {
-                    Slot::Series(series) => Some((source, series)),
+                    Slot::Open(series) => Some((source, series)),
                     Slot::Missing | Slot::Foreign => None,
                 });
         let opened: Vec<_> = opened.collect();

@@ -33,7 +33,7 @@ impl Command for Restore {
         args.finish()?;
         match host.write(key) {
             Slot::Missing => {}
-            Slot::Foreign | Slot::Series(_) => return Err(Error::KeyExists),
+            Slot::Foreign | Slot::Open(_) => return Err(Error::KeyExists),
         }
         drop(host.create(key, parse(payload)?));
         host.replicate_verbatim();

@@ -127,13 +127,13 @@ fn check<H: Host>(host: &H, source: Key<'_>, destination: Key<'_>, given: &Given
     match host.read(source) {
         Slot::Missing => return Err(Error::NoSuchKey),
         Slot::Foreign => return Err(Error::WrongType),
-        Slot::Series(series) => check_source(&series, given)?,
+        Slot::Open(series) => check_source(&series, given)?,
     }
     match host.read(destination) {
         Slot::Foreign => Err(Error::WrongType),
         Slot::Missing if given.creation.is_none() => Err(Error::NoSuchKey),
         Slot::Missing => check_circle(host, source.name, destination.name),
-        Slot::Series(series) => {
+        Slot::Open(series) => {
             let other = series.links().source.as_deref();
             if other.is_some_and(|other| derived::is_tied(host, other, destination.name)) {
                 return Err(Error::Conflict(
@@ -190,7 +190,7 @@ pub(super) fn check_circle<H: Host>(host: &H, source: &[u8], destination: &[u8])
         if above + path.len() > MAX_CHAIN {
             return Err(limit("rules in a chain", MAX_CHAIN));
         }
-        let Slot::Series(series) = host.read_found(&host.found(last)) else {
+        let Slot::Open(series) = host.read_found(&host.found(last)) else {
             continue;
         };
         for rule in series.links().rules() {
@@ -217,7 +217,7 @@ fn rules_above<H: Host>(host: &H, key: &[u8]) -> usize {
     let mut key = key.to_vec();
     for count in 0..=MAX_CHAIN {
         let source = match host.read_found(&host.found(&key)) {
-            Slot::Series(series) => series.links().source.clone(),
+            Slot::Open(series) => series.links().source.clone(),
             Slot::Missing | Slot::Foreign => None,
         };
         match source {
@@ -283,7 +283,7 @@ impl Command for CreateRule {
             return make(host, source, destination, &given, Vec::new());
         };
         let rule = given.rule(destination.name, from_ms);
-        let Slot::Series(series) = host.read(source) else {
+        let Slot::Open(series) = host.read(source) else {
             return Err(Error::NoSuchKey);
         };
         let mut backfill = Backfill {
@@ -332,7 +332,7 @@ impl Later for Backfill {
         let given = parse(&mut args.at(self.options))?;
         check(host, source, destination, &given)?;
         let mut refreshes: Vec<Refresh> = self.refresh.into_iter().collect();
-        if let Slot::Series(series) = host.read(source) {
+        if let Slot::Open(series) = host.read(source) {
             // What has come since, and what has changed.
             let changes = Changes::since(&self.snapshot, &series);
             let newest_ms = series.newest().map(|newest| newest.time_ms);
@@ -396,13 +396,13 @@ fn create_destination<H: Host>(
         }
         (Slot::Missing, None) => Err(Error::NoSuchKey),
         (Slot::Foreign, _) => Err(Error::WrongType),
-        (Slot::Series(_), _) => Ok(None),
+        (Slot::Open(_), _) => Ok(None),
     }
 }
 
 /// Ties both ends.
 fn tie<H: Host>(host: &H, source: Key<'_>, destination: Key<'_>, given: &Given) -> Result<Rule> {
-    let Slot::Series(mut series) = host.write(source) else {
+    let Slot::Open(mut series) = host.write(source) else {
         return Err(Error::NoSuchKey);
     };
     let newest_ms = series.newest().map(|newest| newest.time_ms);
@@ -414,7 +414,7 @@ fn tie<H: Host>(host: &H, source: Key<'_>, destination: Key<'_>, given: &Given) 
             given.rule(destination.name, open_ms)
         }
     };
-    let Slot::Series(mut other) = host.write(destination) else {
+    let Slot::Open(mut other) = host.write(destination) else {
         return Err(Error::NoSuchKey);
     };
     let governed = TimeRange::new(rule.since_ms.max(0), Timestamp::MAX);
@@ -488,7 +488,7 @@ impl Command for DeleteRule {
         let (source, destination) = (args.key()?, args.key()?);
         args.finish()?;
         match host.write(source) {
-            Slot::Series(mut series) if series.links().rule_to(destination.name).is_some() => {
+            Slot::Open(mut series) if series.links().rule_to(destination.name).is_some() => {
                 series.relink(|_, rules| {
                     rules.retain(|rule| *rule.destination != *destination.name);
                 });
@@ -497,11 +497,11 @@ impl Command for DeleteRule {
             _ if host.is_replay() => {}
             Slot::Missing => return Err(Error::NoSuchKey),
             Slot::Foreign => return Err(Error::WrongType),
-            Slot::Series(_) => {
+            Slot::Open(_) => {
                 return Err(Error::Conflict("compaction rule does not exist"));
             }
         }
-        if let Slot::Series(mut series) = host.write(destination)
+        if let Slot::Open(mut series) = host.write(destination)
             && series.links().source.as_deref() == Some(source.name)
         {
             series.relink(|from, _| *from = None);

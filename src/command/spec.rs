@@ -72,6 +72,12 @@ pub enum Keys {
         /// Distance between two keys.
         step: i32,
     },
+    /// The argument of a place; the command's name is at 0.
+    At(i32),
+    /// The argument behind a keyword, which stands at a place or behind it. There may be none.
+    OneAfter(&'static str, i32),
+    /// Several of these, each with what is done with its keys. The first is where old clients look.
+    Several(&'static [(Self, Access)]),
     /// Every `step`-th argument after a keyword.
     After {
         /// The keyword.

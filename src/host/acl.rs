@@ -82,6 +82,22 @@ impl User {
     }
 }
 
+impl User {
+    /// Whether the user may publish on a channel.
+    pub(super) fn may_publish(&self, channel: ServerString<'_>) -> bool {
+        const PUBLISH: u32 = raw::REDISMODULE_CMD_CHANNEL_PUBLISH;
+        match self {
+            Self::Unrestricted => true,
+            Self::Named(_, user) if user.is_null() => false,
+            // SAFETY: user and channel are alive.
+            Self::Named(server, user) => unsafe {
+                let check = server.table().check_channel;
+                check(*user, channel.raw(), PUBLISH.cast_signed()) == api::OK
+            },
+        }
+    }
+}
+
 impl Drop for User {
     fn drop(&mut self) {
         if let Self::Named(server, user) = self

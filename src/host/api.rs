@@ -141,6 +141,11 @@ table! {
         call: RedisModule_Call =
             fn(*mut RedisModuleCtx, *const c_char, *const c_char, ...)
             -> *mut RedisModuleCallReply;
+        check_channel: RedisModule_ACLCheckChannelPermissions =
+            fn(*mut RedisModuleUser, *mut RedisModuleString, c_int) -> c_int;
+        publish: RedisModule_PublishMessage =
+            fn(*mut RedisModuleCtx, *mut RedisModuleString, *mut RedisModuleString) -> c_int;
+        call_reply_type: RedisModule_CallReplyType = fn(*mut RedisModuleCallReply) -> c_int;
         free_call_reply: RedisModule_FreeCallReply = fn(*mut RedisModuleCallReply);
         call_reply_element: RedisModule_CallReplyArrayElement =
             fn(*mut RedisModuleCallReply, usize) -> *mut RedisModuleCallReply;
@@ -224,6 +229,8 @@ table! {
         digest_end: RedisModule_DigestEndSequence = fn(*mut RedisModuleDigest);
     }
     optional {
+        // 7.0. Without it the timer goes on while a failover has clients wait.
+        avoid_replica_traffic: RedisModule_AvoidReplicaTraffic = fn() -> c_int;
         // 7.2. Without it the clock is read anew by each command that asks for the time.
         cached_microseconds: RedisModule_CachedMicroseconds = fn() -> raw::ustime_t;
         // 7.2. Without it the commands are in no category, and users name them one by one.

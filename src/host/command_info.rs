@@ -45,7 +45,7 @@ pub(super) struct Info {
     summary: *const c_char,
     since: *const c_char,
     complexity: *const c_char,
-    key_specs: [RedisModuleCommandKeySpec; 2],
+    key_specs: Vec<RedisModuleCommandKeySpec>,
     args: *mut RedisModuleCommandArg,
     memory: Memory,
 }
@@ -55,18 +55,27 @@ pub(super) struct Info {
 struct Memory {
     texts: Vec<CString>,
     arrays: Vec<Box<[RedisModuleCommandArg]>>,
+    /// How many key specs there are, and arguments so far that are keys.
+    key_specs: usize,
+    keys: usize,
 }
 
 impl Info {
     /// Describes a command.
     pub(super) fn new(spec: &Spec) -> Self {
-        let mut memory = Memory::default();
+        let mut memory = Memory {
+            key_specs: match spec.keys {
+                Keys::Several(specs) => specs.len(),
+                _ => 1,
+            },
+            ..Memory::default()
+        };
         Self {
             arity: spec.arity,
             summary: memory.text(spec.summary),
             since: memory.text(spec.since),
             complexity: memory.text(spec.complexity),
-            key_specs: [key_spec(spec, &mut memory), NO_KEY_SPEC],
+            key_specs: key_specs(spec, &mut memory),
             args: memory.args(spec.args),
             memory,
         }
@@ -111,8 +120,22 @@ const NO_KEY_SPEC: RedisModuleCommandKeySpec = RedisModuleCommandKeySpec {
     },
 };
 
-/// Where the keys of a command stand, and what it does with them.
-fn key_spec(spec: &Spec, memory: &mut Memory) -> RedisModuleCommandKeySpec {
+/// Where the keys of a command stand, and what it does with them, and the end.
+fn key_specs(spec: &Spec, memory: &mut Memory) -> Vec<RedisModuleCommandKeySpec> {
+    let specs = match &spec.keys {
+        Keys::Several(specs) => specs,
+        one => &[(*one, spec.access)][..],
+    };
+    let specs = specs.iter();
+    let specs = specs.map(|&(keys, access)| key_spec(keys, access, memory));
+    specs
+        .collect::<Vec<_>>()
+        .into_iter()
+        .chain([NO_KEY_SPEC])
+        .collect()
+}
+
+fn key_spec(keys: Keys, access: Access, memory: &mut Memory) -> RedisModuleCommandKeySpec {
     const INDEX: u32 = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_INDEX;
     const KEYWORD: u32 = raw::RedisModuleKeySpecBeginSearchType_REDISMODULE_KSPEC_BS_KEYWORD;
     let first = BeginSearch {
@@ -120,11 +143,11 @@ fn key_spec(spec: &Spec, memory: &mut Memory) -> RedisModuleCommandKeySpec {
     };
     // The last key counts from the first where it is not negative: 0 is the first itself, -1 the
     // last argument.
-    let (begin_search_type, bs, lastkey, keystep) = match spec.keys {
-        Keys::None => return NO_KEY_SPEC,
+    let (begin_search_type, bs, lastkey, keystep) = match keys {
+        Keys::None | Keys::Several(_) => return NO_KEY_SPEC,
         Keys::Counted => {
             return RedisModuleCommandKeySpec {
-                flags: access_flags(spec.access).into(),
+                flags: access_flags(access).into(),
                 begin_search_type: INDEX,
                 bs: first,
                 find_keys_type: raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_KEYNUM,
@@ -146,6 +169,17 @@ fn key_spec(spec: &Spec, memory: &mut Memory) -> RedisModuleCommandKeySpec {
             };
             (INDEX, second, 0, 1)
         }
+        Keys::At(pos) => {
+            let index = BeginIndex { pos };
+            (INDEX, BeginSearch { index }, 0, 1)
+        }
+        Keys::OneAfter(keyword, startfrom) => {
+            let keyword = BeginKeyword {
+                keyword: memory.text(keyword),
+                startfrom,
+            };
+            (KEYWORD, BeginSearch { keyword }, 0, 1)
+        }
         Keys::FirstTwo => (INDEX, first, 1, 1),
         Keys::Every { step } => (INDEX, first, -1, step),
         Keys::After { keyword, step } => {
@@ -159,7 +193,7 @@ fn key_spec(spec: &Spec, memory: &mut Memory) -> RedisModuleCommandKeySpec {
     };
     RedisModuleCommandKeySpec {
         notes: ptr::null(),
-        flags: access_flags(spec.access).into(),
+        flags: access_flags(access).into(),
         begin_search_type,
         bs,
         find_keys_type: raw::RedisModuleKeySpecFindKeysType_REDISMODULE_KSPEC_FK_RANGE,
@@ -208,13 +242,24 @@ impl Memory {
         start
     }
 
+    /// The key spec of the next argument that is a key: each has its own, or all have the last.
+    fn next_key_spec(&mut self) -> c_int {
+        let place = self.keys.min(self.key_specs.saturating_sub(1));
+        self.keys += 1;
+        c_int::try_from(place).unwrap_or(0)
+    }
+
     fn arg(&mut self, arg: &Arg) -> RedisModuleCommandArg {
         let optional = flag(arg.optional, raw::REDISMODULE_CMD_ARG_OPTIONAL);
         let multiple = flag(arg.multiple, raw::REDISMODULE_CMD_ARG_MULTIPLE);
         RedisModuleCommandArg {
             name: self.text(arg.name),
             type_: arg_type(arg.kind),
-            key_spec_index: if arg.kind == ArgKind::Key { 0 } else { -1 },
+            key_spec_index: if arg.kind == ArgKind::Key {
+                self.next_key_spec()
+            } else {
+                -1
+            },
             token: arg.token.map_or(ptr::null(), |token| self.text(token)),
             flags: optional | multiple,
             subargs: self.args(arg.parts),

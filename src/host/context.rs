@@ -66,6 +66,16 @@ impl Flags {
         self.0 & BUSY != 0
     }
 
+    /// Whether the server follows no other.
+    pub(super) const fn is_master(self) -> bool {
+        self.0 & raw::REDISMODULE_CTX_FLAGS_MASTER != 0
+    }
+
+    /// Whether the server reads its file.
+    pub(super) const fn is_loading(self) -> bool {
+        self.0 & raw::REDISMODULE_CTX_FLAGS_LOADING != 0
+    }
+
     /// Whether the server is part of a cluster.
     pub(super) const fn is_cluster(self) -> bool {
         self.0 & raw::REDISMODULE_CTX_FLAGS_CLUSTER != 0
@@ -110,6 +120,14 @@ impl<'c> Context<'c> {
     /// Writes a line to the server's log.
     pub(super) fn log(self, message: Arguments<'_>) {
         api::log_line(self.table().log, self.raw, message);
+    }
+
+    /// Whether nothing may be written but by a client: clients are made to wait, so that a replica
+    /// catches up, and the server would end itself where more came to be sent.
+    pub(super) fn must_be_still(self) -> bool {
+        let avoid = self.table().avoid_replica_traffic;
+        // SAFETY: the function has no conditions.
+        avoid.is_some_and(|avoid| unsafe { avoid() } != 0)
     }
 
     /// What the context says of the command. Not cheap: the server asks itself how much memory it

@@ -10,6 +10,9 @@
 //!                      `---> the rest          stays: it is small, or never freed in between
 //! ```
 //!
+//! A fleet and a set of fences show their allocations to the same mover, part by part
+//! (`engine::relocate`).
+//!
 //! A payload that a copy of the series or a running query shares stays where it is. Moving bytes is
 //! all that moving a Rust value takes: nothing in a series points into itself.
 //!
@@ -26,8 +29,9 @@ use triomphe::{Arc, ThinArc};
 use super::api::{self, Server};
 use super::guard;
 use super::value::{self, Stored};
-use crate::engine::Series;
-use crate::engine::series::block::Payload;
+use crate::engine::fence::FenceSet;
+use crate::engine::fleet::Fleet;
+use crate::engine::{Series, relocate};
 
 /// Payloads between two looks at the clock.
 const STRIDE: usize = 64;
@@ -38,7 +42,7 @@ const DONE: c_int = 0;
 const UNFINISHED: c_int = 1;
 
 /// One run over one value.
-struct Run {
+pub(super) struct Run {
     server: Server,
     raw: *mut RedisModuleDefragCtx,
     mover: Mover,
@@ -53,18 +57,25 @@ struct Mover {
 /// Offers an allocation a new place: the copy's address where it moved, null where it stays.
 type Offer = unsafe extern "C" fn(*mut RedisModuleDefragCtx, *mut c_void) -> *mut c_void;
 
-/// The callback of the data type.
+/// A value whose allocations can be moved.
+pub(super) trait Movable: 'static {
+    /// Moves allocations from one on, until there are no more or others must have their turn. Returns
+    /// where it goes on.
+    fn relocate(&mut self, from: usize, run: &mut Run) -> Option<usize>;
+}
+
+/// The callback of a data type.
 ///
 /// # Safety
-/// The server calls this as the data type's callback, with the place of a value of the type.
-pub(super) unsafe extern "C" fn defrag(
+/// The server calls this as the callback of the data type of `V`, with the place of a value of it.
+pub(super) unsafe extern "C" fn defrag<V: Movable>(
     context: *mut RedisModuleDefragCtx,
     _key: *mut RedisModuleString,
     place: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: the type is registered with a `Server`.
     let server = unsafe { Server::resolved() };
-    let run = Run {
+    let mut run = Run {
         server,
         raw: context,
         mover: Mover {
@@ -75,11 +86,65 @@ pub(super) unsafe extern "C" fn defrag(
     // SAFETY: the caller guarantees the place, and that nobody else uses it during the call.
     let place = unsafe { &mut *place };
     // A value half moved is a dangling pointer.
-    guard::or_abort(|| run.value(place))
+    guard::or_abort(|| run.value::<V>(place))
+}
+
+impl Movable for Series {
+    fn relocate(&mut self, start: usize, run: &mut Run) -> Option<usize> {
+        if start == 0
+            && let Some(buffer) = self.open_buffer_mut()
+        {
+            run.mover.buffer(buffer);
+        }
+        for (index, payload) in self.payloads_mut().enumerate().skip(start) {
+            let may_stop = index > start && index.is_multiple_of(STRIDE);
+            if may_stop && run.should_stop() {
+                return Some(index);
+            }
+            run.mover.payload(payload);
+        }
+        None
+    }
+}
+
+impl Movable for Fleet {
+    fn relocate(&mut self, from: usize, run: &mut Run) -> Option<usize> {
+        let next = Self::relocate(self, from as u64, run)?;
+        usize::try_from(next).ok()
+    }
+}
+
+impl Movable for FenceSet {
+    fn relocate(&mut self, from: usize, run: &mut Run) -> Option<usize> {
+        let next = Self::relocate(self, from as u64, run)?;
+        usize::try_from(next).ok()
+    }
+}
+
+impl relocate::Mover for Run {
+    fn block<T>(&mut self, place: &mut Box<T>) {
+        self.mover.block(place);
+    }
+
+    fn slice<T>(&mut self, place: &mut Box<[T]>) {
+        self.mover.slice(place);
+    }
+
+    fn shared<T>(&mut self, place: &mut ThinArc<(), T>) {
+        self.mover.payload(place);
+    }
+
+    fn vector<T>(&mut self, place: &mut Vec<T>) {
+        self.mover.buffer(place);
+    }
+
+    fn must_pause(&mut self) -> bool {
+        self.should_stop()
+    }
 }
 
 impl Run {
-    fn value(&self, place: &mut *mut c_void) -> c_int {
+    fn value<V: Movable>(&mut self, place: &mut *mut c_void) -> c_int {
         let start = self.cursor();
         if start == 0 {
             // SAFETY: the box is a live allocation that the place alone points to.
@@ -88,24 +153,20 @@ impl Run {
             }
         }
         // SAFETY: a value of the type lives there, moved or not, until this callback returns.
-        let stored: &Stored<Series> = unsafe { value::stored(*place) };
-        let mut series = stored.borrow_mut();
-        if start == 0
-            && let Some(buffer) = series.open_buffer_mut()
-        {
-            self.mover.buffer(buffer);
-        }
-        for (index, payload) in series.payloads_mut().enumerate().skip(start) {
-            let may_stop = index > start && index.is_multiple_of(STRIDE);
-            if may_stop && self.should_stop() && self.set_cursor(index) {
+        let stored: &Stored<V> = unsafe { value::stored(*place) };
+        let mut value = stored.borrow_mut();
+        let mut from = start;
+        while let Some(next) = value.relocate(from, self) {
+            if self.set_cursor(next) {
                 return UNFINISHED;
             }
-            self.mover.payload(payload);
+            // The server keeps no cursor: all at once, then.
+            from = next;
         }
         DONE
     }
 
-    /// The payload to go on with; 0 where the server keeps no cursor.
+    /// The part to go on with; 0 where the server keeps no cursor.
     fn cursor(&self) -> usize {
         let mut cursor: c_ulong = 0;
         if let Some(get) = self.server.table().defrag_cursor_get {
@@ -116,7 +177,7 @@ impl Run {
         usize::try_from(cursor).unwrap_or(0)
     }
 
-    /// Keeps the payload to go on with. Says whether the server can.
+    /// Keeps the part to go on with. Says whether the server can.
     fn set_cursor(&self, index: usize) -> bool {
         let (Some(set), Ok(cursor)) = (
             self.server.table().defrag_cursor_set,
@@ -137,9 +198,42 @@ impl Run {
 }
 
 impl Mover {
+    /// Moves a box.
+    fn block<T>(&self, place: &mut Box<T>) {
+        if size_of::<T>() == 0 {
+            return;
+        }
+        let old: *mut T = &raw mut **place;
+        // SAFETY: a box of something owns the allocation it points to.
+        if let Some(moved) = unsafe { self.moved(old.cast()) } {
+            // SAFETY: the allocation of the box at its new place, with the same bytes.
+            let fresh = unsafe { Box::from_raw(moved.cast::<T>()) };
+            // SAFETY: the place is valid. It is overwritten without dropping what it held, whose
+            // allocation the server has freed.
+            unsafe { ptr::write(place, fresh) };
+        }
+    }
+
+    /// Moves a boxed slice.
+    fn slice<T>(&self, place: &mut Box<[T]>) {
+        if size_of_val(&**place) == 0 {
+            return;
+        }
+        let len = place.len();
+        let old: *mut T = place.as_mut_ptr();
+        // SAFETY: a boxed slice of some size owns the allocation it points to.
+        if let Some(moved) = unsafe { self.moved(old.cast()) } {
+            let slice = ptr::slice_from_raw_parts_mut(moved.cast::<T>(), len);
+            // SAFETY: the allocation of the slice at its new place, with the same bytes.
+            let fresh = unsafe { Box::from_raw(slice) };
+            // SAFETY: as for a box.
+            unsafe { ptr::write(place, fresh) };
+        }
+    }
+
     /// Moves the heap part of a vector; contents, length and capacity stay.
-    fn buffer(&self, buffer: &mut Vec<u8>) {
-        if buffer.capacity() == 0 {
+    fn buffer<T>(&self, buffer: &mut Vec<T>) {
+        if buffer.capacity() == 0 || size_of::<T>() == 0 {
             return;
         }
         let mut parts = ManuallyDrop::new(mem::take(buffer));
@@ -153,7 +247,7 @@ impl Mover {
     }
 
     /// Moves a payload that has no other owner.
-    fn payload(&self, payload: &mut Payload) {
+    fn payload<T>(&self, payload: &mut ThinArc<(), T>) {
         // The acquiring read of the count makes sure that an owner who has just gone on another
         // thread has finished reading. No new one can appear: cloning takes a reference to this.
         if !payload.with_arc(Arc::is_unique) {
@@ -188,6 +282,10 @@ impl Mover {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::fence;
+    use crate::engine::fleet::{Fix, Options, Position};
+    use crate::engine::geo::{Point, Shape};
+    use crate::engine::series::block::Payload;
 
     const BYTES: &[u8] = &[7; 1000];
 
@@ -223,7 +321,7 @@ mod tests {
         assert_eq!((&*buffer, buffer.capacity()), (BYTES, capacity));
         buffer.extend_from_slice(BYTES);
         assert_eq!(buffer[1000..], *BYTES);
-        let mut empty = Vec::new();
+        let mut empty: Vec<u8> = Vec::new();
         MOVER.buffer(&mut empty);
         assert_eq!(empty.capacity(), 0);
     }
@@ -240,6 +338,81 @@ mod tests {
         assert_ne!(payload.heap_ptr(), old);
         assert_eq!(payload.slice, *BYTES);
         assert_eq!(payload.clone().slice, *BYTES);
+    }
+
+    #[test]
+    fn boxes_and_slices_move_with_what_they_own() {
+        let mut text = Box::new(String::from("what it owns stays"));
+        let old = &raw const *text;
+        MOVER.block(&mut text);
+        assert!(!ptr::eq(old, &raw const *text));
+        assert_eq!(*text, "what it owns stays");
+        let mut texts: Box<[String]> = ["one", "two"].map(String::from).into();
+        let old = texts.as_ptr();
+        MOVER.slice(&mut texts);
+        assert_ne!(texts.as_ptr(), old);
+        assert_eq!(*texts, ["one", "two"]);
+        MOVER.slice(&mut Box::<[u64]>::default());
+        MOVER.block(&mut Box::new(()));
+    }
+
+    #[test]
+    fn fleets_and_fences_move_and_are_the_same() {
+        struct Always;
+        impl relocate::Mover for Always {
+            fn block<T>(&mut self, place: &mut Box<T>) {
+                MOVER.block(place);
+            }
+            fn slice<T>(&mut self, place: &mut Box<[T]>) {
+                MOVER.slice(place);
+            }
+            fn shared<T>(&mut self, place: &mut ThinArc<(), T>) {
+                MOVER.payload(place);
+            }
+            fn vector<T>(&mut self, place: &mut Vec<T>) {
+                MOVER.buffer(place);
+            }
+            fn must_pause(&mut self) -> bool {
+                true
+            }
+        }
+        let point = |x, y| Point::from_degrees(x, y).unwrap();
+        let digests = |fleet: &Fleet, fences: &FenceSet| {
+            let mut all = Vec::new();
+            fleet.digest(&mut |piece| all.extend_from_slice(piece));
+            fences.digest(&mut |piece| all.extend_from_slice(piece));
+            all
+        };
+        let mut fleet = Fleet::new(Options {
+            trail_len: 500,
+            ..Options::default()
+        });
+        let mut fences = FenceSet::new();
+        for step in 0..600_u32 {
+            let x = f64::from(step) / 100.0;
+            let place = Position {
+                time_ms: step.into(),
+                point: point(x, 1.0),
+            };
+            let id = format!("{}", step % 150);
+            fleet.track(id.as_bytes(), &Fix::at(place), 0).unwrap();
+            let ring = vec![point(x, 0.0), point(x + 1.0, 0.0), point(x, 1.0)];
+            let shape = Shape::area(vec![vec![ring]]).unwrap();
+            let id = step.to_le_bytes();
+            fences
+                .insert(&id, shape, fence::Options::default(), 0)
+                .unwrap();
+        }
+        let before = digests(&fleet, &fences);
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = fleet.relocate(from, &mut Always);
+        }
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = fences.relocate(from, &mut Always);
+        }
+        assert_eq!(digests(&fleet, &fences), before);
     }
 
     #[test]

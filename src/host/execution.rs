@@ -5,11 +5,13 @@ use std::ffi::{CStr, CString};
 
 use triomphe::Arc;
 
+use super::acl::User;
+use super::agenda;
 use super::context::{Context, OwnedString, ServerString};
 use super::datatype::Kind;
 use super::found::{self, FoundKey};
 use super::index;
-use super::key::{Content, Mode, OpenKey, ReadSeries, WriteSeries};
+use super::key::{Content, Mode, OpenKey, ReadSeries, ReadValue, WriteSeries, WriteValue};
 use super::policies;
 use super::query;
 use super::reply::ServerReply;
@@ -17,7 +19,10 @@ use super::settings;
 use super::waiting;
 use crate::command::args::Args;
 use crate::command::error::{Error, Result, Token};
-use crate::command::host::{Host, IndexReport, Key, Later, Purpose, Query, Settings, Slot};
+use crate::command::geo::Limits;
+use crate::command::host::{
+    Host, IndexReport, Key, Later, Name, Purpose, Query, Settings, Slot, Value,
+};
 use crate::command::read::Reading;
 use crate::engine::index::Selector;
 use crate::engine::labels::Labels;
@@ -64,6 +69,22 @@ impl<'c> ServerHost<'c> {
     /// The context of the command.
     pub(super) const fn context(&self) -> Context<'c> {
         self.context
+    }
+
+    /// The time of a timer, which has no command.
+    pub(super) fn now_ms_of_timer(&self) -> Timestamp {
+        Host::now_ms(self)
+    }
+
+    /// Opens a key by whichever name.
+    fn open_by(&self, name: Name<'_>, mode: Mode) -> Option<OpenKey<'_>> {
+        match name {
+            Name::Argument(key) => self.open(key, mode),
+            Name::Own(name) => {
+                let name = OwnedString::new(self.context.server(), name);
+                OpenKey::by_own_name(self.context, name, mode, &self.open_count)
+            }
+        }
     }
 
     /// The name of a key in the server's form. A key's place is an argument's, by its contract;
@@ -144,6 +165,14 @@ impl<'c> Host for ServerHost<'c> {
         = WriteSeries<'h>
     where
         Self: 'h;
+    type ReadValue<'h, V: Value>
+        = ReadValue<'h, V>
+    where
+        Self: 'h;
+    type WriteValue<'h, V: Value>
+        = WriteValue<'h, V>
+    where
+        Self: 'h;
     type Found = FoundKey;
     type Reply = ServerReply<'c>;
 
@@ -173,6 +202,89 @@ impl<'c> Host for ServerHost<'c> {
 
     fn create(&self, key: Key<'_>, series: Series) -> WriteSeries<'_> {
         self.store_new(self.open(key, Mode::Write), key.name, series)
+    }
+
+    fn read_value<V: Value>(&self, name: Name<'_>) -> Slot<ReadValue<'_, V>> {
+        let Some(open) = self.open_by(name, Mode::Read) else {
+            return Slot::Missing;
+        };
+        match open.value_of::<V>() {
+            Some(stored) => Slot::Open(ReadValue::new(open, stored)),
+            None if open.is_empty() => Slot::Missing,
+            None => Slot::Foreign,
+        }
+    }
+
+    fn write_value<V: Value>(&self, name: Name<'_>) -> Slot<WriteValue<'_, V>> {
+        let Some(open) = self.open_by(name, Mode::Write) else {
+            return Slot::Missing;
+        };
+        match open.value_of::<V>() {
+            Some(stored) => Slot::Open(WriteValue::new(open, stored)),
+            None if open.is_empty() => Slot::Missing,
+            None => Slot::Foreign,
+        }
+    }
+
+    fn create_value<V: Value>(&self, name: Name<'_>, value: V) -> WriteValue<'_, V> {
+        #[expect(
+            clippy::expect_used,
+            reason = "the server opens any key for writing, also one that holds nothing"
+        )]
+        let open = self
+            .open_by(name, Mode::Write)
+            .expect("a key opens for writing");
+        let stored = open.store_value(value);
+        WriteValue::new(open, stored)
+    }
+
+    fn remove_value<V: Value>(&self, name: Name<'_>) {
+        let open = self.open_by(name, Mode::Write);
+        if let Some(open) = open.filter(|open| open.value_of::<V>().is_some()) {
+            open.delete();
+            drop(open);
+            let name = OwnedString::new(self.context.server(), name.bytes());
+            self.context.signal_modified(name.as_string());
+        }
+    }
+
+    fn bound_to(&self, fences: &[u8]) -> Vec<Box<[u8]>> {
+        agenda::bound_to(self.context.database(), fences)
+    }
+
+    fn roaming_among(&self, fleet: &[u8]) -> Vec<Box<[u8]>> {
+        agenda::roaming_among(self.context.database(), fleet)
+    }
+
+    fn arrived(&self, key: Key<'_>) {
+        index::arrived(self.context, self.name(key));
+    }
+
+    fn sweep(&self, fleet: &[u8]) {
+        agenda::sweep(self.context.database(), fleet);
+    }
+
+    fn publish(&self, channel: &[u8], message: &[u8]) {
+        assert_eq!(self.open_count.get(), 0, "a key is open while others run");
+        self.context.publish(channel, message);
+    }
+
+    fn append(&self, stream: &[u8], max_len: u64, fields: &[(&[u8], &[u8])]) -> bool {
+        assert_eq!(self.open_count.get(), 0, "a key is open while others run");
+        self.context.append(stream, max_len, fields)
+    }
+
+    fn log_dropped(&self, stream: &[u8]) {
+        self.context.log_dropped(stream, Host::now_ms(self));
+    }
+
+    fn limits(&self) -> Limits {
+        settings::STATE.limits()
+    }
+
+    fn may_publish(&self, channel: &[u8]) -> bool {
+        let channel = OwnedString::new(self.context.server(), channel);
+        User::of(self.context, 1).may_publish(channel.as_string())
     }
 
     fn find(&self, selector: &Selector, purpose: Purpose) -> Result<Vec<FoundKey>> {
@@ -400,7 +512,7 @@ impl<'c> Host for ServerHost<'c> {
 #[inline]
 fn reading(open: OpenKey<'_>) -> Slot<ReadSeries<'_>> {
     match open.content() {
-        Content::Series(stored) => Slot::Series(ReadSeries::new(open, stored)),
+        Content::Series(stored) => Slot::Open(ReadSeries::new(open, stored)),
         Content::Foreign | Content::Policy(_) => Slot::Foreign,
         Content::Empty => Slot::Missing,
     }
@@ -410,7 +522,7 @@ fn reading(open: OpenKey<'_>) -> Slot<ReadSeries<'_>> {
 #[inline]
 fn writing(open: OpenKey<'_>) -> Slot<WriteSeries<'_>> {
     match open.content() {
-        Content::Series(stored) => Slot::Series(WriteSeries::new(open, stored)),
+        Content::Series(stored) => Slot::Open(WriteSeries::new(open, stored)),
         Content::Foreign | Content::Policy(_) => Slot::Foreign,
         Content::Empty => Slot::Missing,
     }

@@ -24,6 +24,7 @@ use redis_module::raw::{
     RedisModuleSwapDbInfo,
 };
 
+use super::agenda;
 use super::api::{self, Server};
 use super::context::{Context, OwnedString, ServerString};
 use super::guard;
@@ -31,6 +32,9 @@ use super::key::{Content, Mode, OpenKey};
 use super::policies;
 use super::ties;
 use super::waiting;
+use crate::command::{fences_agenda, fleet_agenda};
+use crate::engine::fence::FenceSet;
+use crate::engine::fleet::Fleet;
 use crate::engine::index::Index;
 use crate::engine::labels::Labels;
 
@@ -174,7 +178,7 @@ unsafe extern "C" fn key_event(
 }
 
 /// A key has a value that it did not have before.
-fn arrived(context: Context<'_>, name: ServerString<'_>) {
+pub(super) fn arrived(context: Context<'_>, name: ServerString<'_>) {
     let (name, open_count) = (context.bytes(name), Cell::new(0));
     // A copy, since a name that is being loaded lies on the server's stack, and an open key would
     // take a reference to it.
@@ -189,7 +193,24 @@ fn arrived(context: Context<'_>, name: ServerString<'_>) {
         Content::Policy(policy) => {
             policies::insert(context.database(), name, policy.borrow().clone());
         }
-        Content::Empty | Content::Foreign => {}
+        Content::Foreign => geo_arrived(context, name, &key),
+        Content::Empty => {}
+    }
+}
+
+/// A key has a fleet or a set of fences, perhaps.
+fn geo_arrived(context: Context<'_>, name: &[u8], key: &OpenKey<'_>) {
+    let database = context.database();
+    if let Some(fleet) = key.value_of::<Fleet>() {
+        let agenda = fleet_agenda(&fleet.borrow());
+        let is_bound = !agenda.fences.is_empty();
+        agenda::set(database, name, agenda);
+        if is_bound {
+            agenda::sweep(database, name);
+        }
+    } else if let Some(fences) = key.value_of::<FenceSet>() {
+        agenda::set(database, name, fences_agenda(&fences.borrow()));
+        agenda::moved(database, name);
     }
 }
 
@@ -209,6 +230,7 @@ unsafe extern "C" fn flush_event(
         let database = usize::try_from(info.dbnum).ok();
         clear(database);
         policies::clear(database);
+        agenda::clear(database);
         waiting::all_gone(server, database);
     });
 }
@@ -229,6 +251,7 @@ unsafe extern "C" fn swap_event(
         if let (Ok(first), Ok(second)) = numbers {
             swap(first, second);
             policies::swap(first, second);
+            agenda::swap(first, second);
             waiting::all_gone(server, Some(first));
             waiting::all_gone(server, Some(second));
         }

@@ -8,13 +8,15 @@ use std::ptr::NonNull;
 use redis_module::raw::{self, RedisModuleKey, RedisModuleType};
 use triomphe::Arc;
 
+use super::agenda;
 use super::api;
 use super::context::{Context, OwnedString, ServerString};
 use super::datatype::{self, Kind};
 use super::index;
+use super::kinds;
 use super::value::{self, Stored};
 use super::waiting;
-use crate::command::host::Writer;
+use crate::command::host::{Value, ValueWriter, Writer};
 use crate::engine::Series;
 use crate::engine::labels::Labels;
 use crate::engine::policy::Policy;
@@ -141,18 +143,40 @@ impl<'c> OpenKey<'c> {
         }
     }
 
+    /// The value of a type that the key holds, if it does.
+    pub(super) fn value_of<V: Value>(&self) -> Option<&'c Stored<V>> {
+        let kind = self.type_of_module();
+        if kind.is_null() || kind != kinds::raw_of(V::TYPE) {
+            return None;
+        }
+        // SAFETY: each of our types is that of one kind of value, so this one came from
+        // `value::into_raw::<V>`. For its life see `content`.
+        Some(unsafe { value::stored(self.value()) })
+    }
+
     /// Stores a value in an empty key.
     ///
     /// # Panics
     /// Where the key holds something, which would be freed under whoever has it open.
     pub(super) fn store<K: Kind>(&self, value: K) -> &'c Stored<K> {
+        // SAFETY: values of the kind are of that type.
+        unsafe { self.store_as(datatype::raw::<K>(), value) }
+    }
+
+    /// As [`OpenKey::store`], for a value known by its type.
+    pub(super) fn store_value<V: Value>(&self, value: V) -> &'c Stored<V> {
+        // SAFETY: each of our types is that of one kind of value.
+        unsafe { self.store_as(kinds::raw_of(V::TYPE), value) }
+    }
+
+    /// # Safety
+    /// `kind` is a registered type, and that of such values.
+    unsafe fn store_as<T>(&self, kind: *mut RedisModuleType, value: T) -> &'c Stored<T> {
         assert!(self.is_empty(), "a value is created where one is");
         let value = value::into_raw(value);
-        // SAFETY: the key is open for writing, the type is registered, and the value is one of
-        // that type, which now belongs to the server.
-        let status = unsafe {
-            (self.context.table().set_value)(self.raw.as_ptr(), datatype::raw::<K>(), value)
-        };
+        // SAFETY: the key is open for writing, and the caller guarantees that the value is one of
+        // the type. It now belongs to the server.
+        let status = unsafe { (self.context.table().set_value)(self.raw.as_ptr(), kind, value) };
         assert_eq!(status, api::OK, "the key is not open for writing");
         // SAFETY: the value came from `into_raw` just now; for its life see `content`.
         unsafe { value::stored(value) }
@@ -183,7 +207,7 @@ impl<'c> OpenKey<'c> {
         unsafe { (self.context.table().set_expire)(self.raw.as_ptr(), ms) };
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         const EMPTY: c_int = api::small(raw::REDISMODULE_KEYTYPE_EMPTY);
         // SAFETY: the key is open.
         unsafe { (self.context.table().key_type)(self.raw.as_ptr()) == EMPTY }
@@ -299,6 +323,89 @@ impl Drop for WriteSeries<'_> {
             let (context, name) = (self.key.context, self.key.name.as_string());
             context.signal_modified(name);
             waiting::changed(context, name, &self.series);
+        }
+    }
+}
+
+/// A value open for reading. The fields are dropped in this order: the key is closed last.
+pub(super) struct ReadValue<'c, V> {
+    value: Ref<'c, V>,
+    _key: OpenKey<'c>,
+}
+
+/// A value open for writing. When it is closed, clients that watch or cache the key are told of a
+/// change, and the timer of what is due.
+pub(super) struct WriteValue<'c, V: Value> {
+    value: RefMut<'c, V>,
+    changed: bool,
+    key: OpenKey<'c>,
+}
+
+impl<'c, V: Value> ReadValue<'c, V> {
+    /// # Panics
+    /// Where the same value is open for writing.
+    pub(super) fn new(key: OpenKey<'c>, stored: &'c Stored<V>) -> Self {
+        Self {
+            value: stored.borrow(),
+            _key: key,
+        }
+    }
+}
+
+impl<'c, V: Value> WriteValue<'c, V> {
+    /// # Panics
+    /// Where the same value is open already.
+    pub(super) fn new(key: OpenKey<'c>, stored: &'c Stored<V>) -> Self {
+        Self {
+            value: stored.borrow_mut(),
+            changed: false,
+            key,
+        }
+    }
+}
+
+impl<V> Deref for ReadValue<'_, V> {
+    type Target = V;
+
+    #[inline]
+    fn deref(&self) -> &V {
+        &self.value
+    }
+}
+
+impl<V: Value> Deref for WriteValue<'_, V> {
+    type Target = V;
+
+    #[inline]
+    fn deref(&self) -> &V {
+        &self.value
+    }
+}
+
+impl<V: Value> DerefMut for WriteValue<'_, V> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut V {
+        &mut self.value
+    }
+}
+
+impl<V: Value> ValueWriter<V> for WriteValue<'_, V> {
+    #[inline]
+    fn changed(&mut self) {
+        self.changed = true;
+    }
+}
+
+impl<V: Value> Drop for WriteValue<'_, V> {
+    #[inline]
+    fn drop(&mut self) {
+        let (context, name) = (self.key.context, self.key.name.as_string());
+        if self.changed {
+            context.signal_modified(name);
+        }
+        if let Some(agenda) = self.value.take_agenda() {
+            let key = name.bytes(context.server());
+            agenda::set(context.database(), key, agenda);
         }
     }
 }

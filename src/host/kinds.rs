@@ -1,4 +1,4 @@
-//! The data types: series, and the policies that give them rules.
+//! The data types: series, the policies that give them rules, fleets, and sets of fences.
 
 use std::ffi::CStr;
 use std::mem;
@@ -9,15 +9,19 @@ use std::sync::atomic::AtomicPtr;
 use redis_module::raw::{RedisModuleString, RedisModuleType, RedisModuleTypeDefragFunc};
 use triomphe::Arc;
 
+use super::agenda;
 use super::api::Server;
-use super::datatype::Kind;
+use super::datatype::{self, Kind};
 use super::defrag;
 use super::index;
 use super::policies;
 use super::rdb::Stream;
 use super::value::Stored;
 use super::waiting;
+use crate::command::host::ValueType;
 use crate::command::{policy_words, read_stored_policy};
+use crate::engine::fence::FenceSet;
+use crate::engine::fleet::Fleet;
 use crate::engine::persist;
 use crate::engine::policy::Policy;
 use crate::engine::series::Allocation;
@@ -27,7 +31,7 @@ impl Kind for Series {
     const NAME: &CStr = c"iotseries";
     const WORD: &'static str = "series";
     const VERSION: u32 = persist::VERSION;
-    const DEFRAG: RedisModuleTypeDefragFunc = Some(defrag::defrag);
+    const DEFRAG: RedisModuleTypeDefragFunc = Some(defrag::defrag::<Self>);
 
     #[inline]
     fn registered() -> &'static AtomicPtr<RedisModuleType> {
@@ -81,6 +85,15 @@ impl Kind for Series {
 /// The version as the one byte of a payload.
 const SERIES_VERSION: u8 = persist::VERSION.to_le_bytes()[0];
 const _: () = assert!(persist::VERSION < 256, "the version is one byte");
+
+/// The type of a value as the server knows it.
+#[inline]
+pub(super) fn raw_of(kind: ValueType) -> *mut RedisModuleType {
+    match kind {
+        ValueType::Fleet => datatype::raw::<Fleet>(),
+        ValueType::Fences => datatype::raw::<FenceSet>(),
+    }
+}
 
 /// Bytes of memory that a series takes, by the server's allocator: its box and its share of
 /// everything it points to.
@@ -158,4 +171,115 @@ impl Kind for Arc<Policy> {
     fn unlinked(&self, _server: Server, database: usize, key: &[u8]) {
         policies::remove(database, key);
     }
+}
+
+impl Kind for Fleet {
+    const NAME: &CStr = c"iotfleets";
+    const WORD: &'static str = "fleet";
+    const VERSION: u32 = persist::FLEET_VERSION;
+    const DEFRAG: RedisModuleTypeDefragFunc = Some(defrag::defrag::<Self>);
+
+    #[inline]
+    fn registered() -> &'static AtomicPtr<RedisModuleType> {
+        static FLEET: AtomicPtr<RedisModuleType> = AtomicPtr::new(ptr::null_mut());
+        &FLEET
+    }
+
+    fn load(stream: &mut Stream<'_>, version: u32) -> Result<Self> {
+        persist::read_bound_fleet(stream, version)
+    }
+
+    fn save(&self, stream: &mut Stream<'_>) {
+        persist::write_bound_fleet(self, stream);
+    }
+
+    /// `IOT.FLEET RESTORE key payload`, where the payload is a byte for the version and the records.
+    unsafe fn rewrite(&self, stream: &Stream<'_>, key: *mut RedisModuleString) {
+        let payload = payload(Self::VERSION, |records| {
+            persist::write_bound_fleet(self, records);
+        });
+        // SAFETY: the caller guarantees stream and key.
+        unsafe { stream.emit_sub(c"IOT.FLEET", c"RESTORE", key, &[payload]) };
+    }
+
+    fn memory_bytes(&self, _server: Server) -> usize {
+        size_of::<Stored<Self>>() + self.heap_bytes()
+    }
+
+    fn digest(&self, feed: &mut dyn FnMut(&[u8])) {
+        self.digest(feed);
+    }
+
+    fn effort(&self) -> usize {
+        self.len()
+    }
+
+    fn copied(&self) -> Self {
+        self.clone()
+    }
+
+    fn unlinked(&self, _server: Server, database: usize, key: &[u8]) {
+        agenda::remove(database, key);
+    }
+}
+
+impl Kind for FenceSet {
+    const NAME: &CStr = c"iotfences";
+    const WORD: &'static str = "set of fences";
+    const VERSION: u32 = persist::FENCES_VERSION;
+    const DEFRAG: RedisModuleTypeDefragFunc = Some(defrag::defrag::<Self>);
+
+    #[inline]
+    fn registered() -> &'static AtomicPtr<RedisModuleType> {
+        static FENCES: AtomicPtr<RedisModuleType> = AtomicPtr::new(ptr::null_mut());
+        &FENCES
+    }
+
+    fn load(stream: &mut Stream<'_>, version: u32) -> Result<Self> {
+        persist::read_fences(stream, version)
+    }
+
+    fn save(&self, stream: &mut Stream<'_>) {
+        persist::write_fences(self, stream);
+    }
+
+    /// `IOT.FENCE RESTORE key payload`, as for a fleet.
+    unsafe fn rewrite(&self, stream: &Stream<'_>, key: *mut RedisModuleString) {
+        let payload = payload(Self::VERSION, |records| {
+            persist::write_fences(self, records);
+        });
+        // SAFETY: the caller guarantees stream and key.
+        unsafe { stream.emit_sub(c"IOT.FENCE", c"RESTORE", key, &[payload]) };
+    }
+
+    fn memory_bytes(&self, _server: Server) -> usize {
+        size_of::<Stored<Self>>() + self.heap_bytes()
+    }
+
+    fn digest(&self, feed: &mut dyn FnMut(&[u8])) {
+        self.digest(feed);
+    }
+
+    fn effort(&self) -> usize {
+        self.len()
+    }
+
+    fn copied(&self) -> Self {
+        self.clone()
+    }
+
+    fn unlinked(&self, _server: Server, database: usize, key: &[u8]) {
+        agenda::remove(database, key);
+        agenda::moved(database, key);
+    }
+}
+
+/// A version, which is one byte, and records.
+fn payload(version: u32, write: impl FnOnce(&mut persist::Buffer)) -> Vec<u8> {
+    let version = u8::try_from(version).expect("BUG: the version of a type over 255");
+    let mut records = persist::Buffer {
+        bytes: vec![version],
+    };
+    write(&mut records);
+    records.bytes
 }

@@ -10,6 +10,8 @@
 //!              |                                                  --> waiting: clients that wait
 //!              +--> index       what happens to keys: labels    --> ties: rules follow names
 //!              +--> idle        a timer: series that rest are packed
+//!              +--> agenda      a timer: fleets and fences that have something due
+//!              +--> sending     events: channels and streams
 //!              +--> datatype    a value's life: load, save, free --> kinds, rdb, defrag, value
 //!              `--> config      settings as the server knows them --> settings
 //!
@@ -22,6 +24,7 @@
 //! (`Context`, `OpenKey`, `Stream`, ...); everything above is safe code.
 
 mod acl;
+mod agenda;
 mod alloc;
 mod api;
 mod command_info;
@@ -42,6 +45,7 @@ mod rdb;
 mod register;
 mod reply;
 mod scan;
+mod sending;
 mod settings;
 mod text;
 mod ties;
@@ -57,6 +61,8 @@ use context::{Context, ServerString};
 use triomphe::Arc;
 
 use crate::engine::Series;
+use crate::engine::fence::FenceSet;
+use crate::engine::fleet::Fleet;
 use crate::engine::policy::Policy;
 
 /// The name of the module: exactly 9 characters, without which all modules would share one inbox
@@ -136,6 +142,7 @@ unsafe extern "C" fn RedisModule_OnUnload(ctx: *mut RedisModuleCtx) -> c_int {
     let context = unsafe { Context::new(server, ctx) };
     guard::or_fail(api::ERR, || {
         idle::stop(context);
+        agenda::stop(context);
         query::POOL.stop();
         api::OK
     })
@@ -153,11 +160,14 @@ fn load<'c>(context: Context<'c>, args: &'c [ServerString<'c>]) -> Result<(), St
     settings::STATE.load(&args)?;
     datatype::register::<Series>(context)?;
     datatype::register::<Arc<Policy>>(context)?;
+    datatype::register::<Fleet>(context)?;
+    datatype::register::<FenceSet>(context)?;
     index::subscribe(context)?;
     // Which commands there are depends on a setting.
     config::register(context)?;
     register::register(context)?;
     query::register_info(context)?;
     idle::start(context);
+    agenda::start(context);
     Ok(())
 }

@@ -179,7 +179,13 @@ const fn key_triple(keys: Keys) -> (c_int, c_int, c_int) {
         Keys::Second => (2, 2, 1),
         Keys::FirstTwo => (1, 2, 1),
         Keys::Every { step } => (1, -1, step),
-        Keys::None | Keys::Counted | Keys::After { .. } => (0, 0, 0),
+        Keys::At(place) => (place, place, 1),
+        Keys::Several([(first, _), ..]) => key_triple(*first),
+        Keys::None
+        | Keys::Counted
+        | Keys::After { .. }
+        | Keys::OneAfter(..)
+        | Keys::Several([]) => (0, 0, 0),
     }
 }
 

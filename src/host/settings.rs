@@ -12,6 +12,7 @@ use std::time::Duration;
 use triomphe::Arc;
 
 use crate::command::error::Token;
+use crate::command::geo::Limits;
 use crate::command::host::Settings;
 use crate::command::read_compaction;
 use crate::engine::options::{
@@ -40,6 +41,10 @@ pub(super) struct State {
     max_queries: Number,
     idle_seal: Number,
     max_series: Number,
+    max_vertices: Number,
+    max_fences: Number,
+    max_devices: Number,
+    max_results: Number,
     ts_aliases: Choice,
     compaction_policy: Compaction,
 }
@@ -177,6 +182,10 @@ impl State {
             },
             idle_seal: Number::any_from_zero(c"idle-seal", 60_000),
             max_series: Number::any_from_zero(c"max-series", 100_000),
+            max_vertices: Number::limit(c"max-vertices", 1 << 20, 10_000),
+            max_fences: Number::limit(c"max-fences", 1 << 30, 10_000_000),
+            max_devices: Number::limit(c"max-devices", 1 << 30, 100_000_000),
+            max_results: Number::limit(c"max-results", 10_000_000, 100_000),
             ts_aliases: Choice {
                 name: c"ts-aliases",
                 words: &[c"no", c"yes", c"auto"],
@@ -236,6 +245,16 @@ impl State {
         }
     }
 
+    /// How large fleets and fences may become.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            vertices: self.max_vertices.get().unsigned_abs(),
+            fences: self.max_fences.get().unsigned_abs(),
+            devices: self.max_devices.get().unsigned_abs(),
+            results: self.max_results.get().unsigned_abs(),
+        }
+    }
+
     /// Most threads for queries; 0 is one less than there are cores.
     pub(super) fn threads(&self) -> usize {
         usize::try_from(self.threads.get()).unwrap_or(0)
@@ -248,7 +267,7 @@ impl State {
     }
 
     /// Every setting.
-    pub(super) const fn all(&'static self) -> [Setting; 15] {
+    pub(super) const fn all(&'static self) -> [Setting; 19] {
         [
             Setting::Number(&self.retention),
             Setting::Number(&self.chunk_size),
@@ -263,6 +282,10 @@ impl State {
             Setting::Number(&self.max_queries),
             Setting::Number(&self.idle_seal),
             Setting::Number(&self.max_series),
+            Setting::Number(&self.max_vertices),
+            Setting::Number(&self.max_fences),
+            Setting::Number(&self.max_devices),
+            Setting::Number(&self.max_results),
             Setting::Choice(&self.ts_aliases),
             Setting::Compaction(&self.compaction_policy),
         ]
@@ -304,6 +327,16 @@ impl Number {
             condition: |_| true,
             violation: c"must be a whole number of at least 0",
             value: AtomicI64::new(default),
+        }
+    }
+
+    /// A limit, which is at least 1.
+    const fn limit(name: &'static CStr, max: i64, default: i64) -> Self {
+        Self {
+            min: 1,
+            max,
+            violation: c"must be a whole number of at least 1, and not too large",
+            ..Self::any_from_zero(name, default)
         }
     }
 

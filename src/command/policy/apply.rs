@@ -87,7 +87,7 @@ fn fit_all<H: Host>(host: &H, key: &[u8], is_new: bool) {
     if host.is_replay() {
         return;
     }
-    let Slot::Series(series) = host.read_found(&host.found(key)) else {
+    let Slot::Open(series) = host.read_found(&host.found(key)) else {
         return;
     };
     let labels = series.options().labels.clone();
@@ -169,7 +169,7 @@ impl<H: Host> Maker<'_, H> {
 
     /// Whether the source is gone, or is what a rule writes to.
     fn is_destination(&self) -> bool {
-        let Slot::Series(series) = self.host.read_found(&self.host.found(self.source)) else {
+        let Slot::Open(series) = self.host.read_found(&self.host.found(self.source)) else {
             return true;
         };
         let from = series.links().source.clone();
@@ -205,7 +205,7 @@ impl<H: Host> Maker<'_, H> {
         host.notify_found(c"iot.createrule:dest", &key);
         if self.begin == Begin::Start {
             let refresh = match host.read_found(&source) {
-                Slot::Series(series) => Some(plan.rule.backfill(&series)),
+                Slot::Open(series) => Some(plan.rule.backfill(&series)),
                 Slot::Missing | Slot::Foreign => None,
             };
             derived::apply(host, self.source, refresh.into_iter().collect());
@@ -216,7 +216,7 @@ impl<H: Host> Maker<'_, H> {
     /// Whether the rule that leads to a destination already, if there is one, says the same.
     fn present(&self, rule: &PolicyRule, destination: &[u8]) -> Option<bool> {
         match self.host.read_found(&self.host.found(self.source)) {
-            Slot::Series(series) => series
+            Slot::Open(series) => series
                 .links()
                 .rule_to(destination)
                 .map(|present| present.aggregator == rule.aggregator && *present.cut() == rule.cut),
@@ -231,7 +231,7 @@ impl<H: Host> Maker<'_, H> {
             return None;
         }
         let key = host.found(self.source);
-        let Slot::Series(series) = host.read_found(&key) else {
+        let Slot::Open(series) = host.read_found(&key) else {
             return None;
         };
         if series.links().rules().len() >= MAX_RULES {
@@ -260,7 +260,7 @@ impl<H: Host> Maker<'_, H> {
                     ..Creation::default().options(&host.settings())
                 }),
             }),
-            Slot::Series(other) => {
+            Slot::Open(other) => {
                 let last_ms = other.newest().map(|newest| newest.time_ms);
                 let from = other.links().source.clone();
                 drop(other);
@@ -288,10 +288,10 @@ impl<H: Host> Maker<'_, H> {
     fn tie(&self, rule: &Rule) -> bool {
         let host = self.host;
         let (source, destination) = (host.found(self.source), host.found(&rule.destination));
-        let Slot::Series(mut other) = host.write_found(&destination) else {
+        let Slot::Open(mut other) = host.write_found(&destination) else {
             return false;
         };
-        let Slot::Series(mut series) = host.write_found(&source) else {
+        let Slot::Open(mut series) = host.write_found(&source) else {
             return false;
         };
         other.relink(|from, _| *from = Some(self.source.into()));

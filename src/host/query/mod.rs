@@ -13,7 +13,8 @@
 //! ```
 //!
 //! A snapshot shares the sealed blocks, which nobody changes, so neither a write nor a deletion
-//! waits for the query or disturbs it: whoever lets go of a block last frees it. A short query,
+//! waits for the query or disturbs it: whoever lets go of a block last frees it. A search of a fleet or
+//! of fences is tried with the threshold for a budget, and copies what it needs. A short query,
 //! and any in a place that cannot wait (a transaction, a script, another module, the stream of a
 //! master), runs where it is, under the same limits.
 

@@ -1,0 +1,149 @@
+//! What is due when no command comes: dwells of devices that are silent, the expiry of devices and of
+//! fences, and sweeps. The server's timer calls [`attend`].
+
+use super::fence;
+use super::untrack;
+use super::watch::{Changes, Sets, Task};
+use crate::command::host::{Agenda, Host, Name, Slot, Value, ValueType, ValueWriter};
+use crate::engine::Timestamp;
+use crate::engine::fence::FenceSet;
+use crate::engine::fleet::Fleet;
+use crate::engine::watch::{Cause, Reason};
+
+/// Most devices or fences of one call that something is due of.
+const MOST_DUE: usize = 100;
+/// Devices of one call that a sweep compares.
+const MOST_SWEPT: usize = 500;
+
+impl Value for Fleet {
+    const TYPE: ValueType = ValueType::Fleet;
+
+    fn take_agenda(&mut self) -> Option<Agenda> {
+        self.take_news().then(|| fleet_agenda(self))
+    }
+}
+
+impl Value for FenceSet {
+    const TYPE: ValueType = ValueType::Fences;
+
+    fn take_agenda(&mut self) -> Option<Agenda> {
+        self.take_news().then(|| fences_agenda(self))
+    }
+}
+
+/// What a fleet has to do.
+pub fn fleet_agenda(fleet: &Fleet) -> Agenda {
+    Agenda {
+        due_ms: fleet.next_due_ms(),
+        fences: fleet
+            .bindings()
+            .iter()
+            .map(|binding| binding.fences.clone())
+            .collect(),
+        others: fleet
+            .roams()
+            .iter()
+            .map(|roam| roam.others.clone())
+            .collect(),
+    }
+}
+
+/// What a set of fences has to do.
+pub fn fences_agenda(fences: &FenceSet) -> Agenda {
+    Agenda {
+        due_ms: fences.next_expiry_ms(),
+        ..Agenda::default()
+    }
+}
+
+/// Does some of what is due at a key, and some of a sweep that goes on with device `from`. Returns the
+/// device with which it goes on after that; `None` where it is done.
+pub fn attend<H: Host>(host: &H, key: &[u8], from: Option<u32>) -> Option<u32> {
+    let now_ms = host.now_ms();
+    if let Slot::Foreign = host.read_value::<Fleet>(Name::Own(key)) {
+        fence::expire(host, key, MOST_DUE);
+        return None;
+    }
+    // Dwells first: where both were due while no server ran, a device has dwelt before it went.
+    if dwell(host, key, now_ms) == MOST_DUE {
+        return from;
+    }
+    expire(host, key, now_ms);
+    sweep(host, key, from?, now_ms)
+}
+
+/// Removes devices that were silent for too long.
+fn expire<H: Host>(host: &H, key: &[u8], now_ms: Timestamp) {
+    let expired: Vec<Box<[u8]>> = match host.write_value::<Fleet>(Name::Own(key)) {
+        Slot::Open(mut fleet) => fleet.take_expired(now_ms, MOST_DUE),
+        Slot::Missing | Slot::Foreign => return,
+    };
+    let devices: Vec<&[u8]> = expired.iter().map(|device| &**device).collect();
+    let name = Name::Own(key);
+    if let Ok(Some((_, changes))) = untrack::remove(host, name, &devices, Reason::Expired) {
+        changes.outbox.send(host);
+    }
+}
+
+/// Fires dwells; returns of how many devices.
+fn dwell<H: Host>(host: &H, key: &[u8], now_ms: Timestamp) -> usize {
+    let Slot::Open(mut fleet) = host.write_value::<Fleet>(Name::Own(key)) else {
+        return 0;
+    };
+    let due = fleet.take_due(now_ms, MOST_DUE);
+    let count = due.len();
+    if count == 0 {
+        return 0;
+    }
+    let devices = due.into_iter();
+    let (changes, is_changed) = compare(host, (key, &mut fleet), devices, Task::Dwell, now_ms);
+    if is_changed {
+        fleet.changed();
+    }
+    drop(fleet);
+    changes.outbox.send(host);
+    count
+}
+
+/// Compares some devices with their fences.
+fn sweep<H: Host>(host: &H, key: &[u8], from: u32, now_ms: Timestamp) -> Option<u32> {
+    let Slot::Open(mut fleet) = host.write_value::<Fleet>(Name::Own(key)) else {
+        return None;
+    };
+    if fleet.bindings().is_empty() {
+        return None;
+    }
+    let devices: Vec<u32> = fleet
+        .from(from)
+        .take(MOST_SWEPT)
+        .map(|(number, _)| number)
+        .collect();
+    let next = devices.last().map(|last| last + 1);
+    let is_over = devices.len() < MOST_SWEPT;
+    let task = Task::Compare(Cause::Change);
+    let devices = devices.into_iter();
+    let (changes, is_changed) = compare(host, (key, &mut fleet), devices, task, now_ms);
+    if is_changed {
+        fleet.changed();
+    }
+    drop(fleet);
+    changes.outbox.send(host);
+    next.filter(|_| !is_over)
+}
+
+/// Does something for some devices. Says whether what they are in is another now.
+fn compare<H: Host>(
+    host: &H,
+    (key, fleet): (&[u8], &mut Fleet),
+    devices: impl Iterator<Item = u32>,
+    task: Task,
+    now_ms: Timestamp,
+) -> (Changes, bool) {
+    let sets = Sets::open(host, fleet.bindings());
+    let mut changes = Changes::default();
+    for number in devices {
+        changes.attend((key, fleet), &sets, (number, None), task, now_ms);
+    }
+    let is_changed = changes.replicate(host, key, fleet);
+    (changes, is_changed)
+}
