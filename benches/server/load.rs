@@ -10,7 +10,12 @@ pub(crate) struct Batch {
     bytes: Vec<u8>,
     lines: usize,
     requests: usize,
+    /// Whether the end of the replies is marked, since nobody knows how many lines they have.
+    is_marked: bool,
 }
+
+/// What stands at the end of replies that are marked.
+const MARK: &[u8] = b"the end\r\n";
 
 impl Batch {
     /// Adds a request whose reply has `lines` lines.
@@ -35,6 +40,24 @@ impl Batch {
             batches.last_mut().unwrap().push(&request, 1);
         }
         batches
+    }
+
+    /// Batches of `depth` of these requests, with replies of any length.
+    pub(crate) fn marked(depth: usize, requests: &[Vec<String>]) -> Vec<Self> {
+        let batch = |requests: &[Vec<String>]| {
+            let mut batch = Self::default();
+            for request in requests {
+                batch.push(request, 0);
+            }
+            let count = batch.requests;
+            batch.push(&["ECHO", "the end"], 0);
+            Self {
+                requests: count,
+                is_marked: true,
+                ..batch
+            }
+        };
+        requests.chunks(depth).map(batch).collect()
     }
 }
 
@@ -87,11 +110,20 @@ fn send(port: u16, batches: &[Batch]) {
     let mut buffer = vec![0; 1 << 16];
     for batch in batches {
         stream.write_all(&batch.bytes).unwrap();
-        let mut lines = 0;
-        while lines < batch.lines {
+        let (mut lines, mut is_over, mut tail) = (0, false, Vec::new());
+        while if batch.is_marked {
+            !is_over
+        } else {
+            lines < batch.lines
+        } {
             let len = stream.read(&mut buffer).unwrap();
             assert!(len > 0, "the server has closed the connection");
-            lines += buffer[..len].iter().filter(|&&byte| byte == b'\n').count();
+            if batch.is_marked {
+                tail.extend_from_slice(&buffer[len.saturating_sub(MARK.len())..len]);
+                is_over = tail.ends_with(MARK);
+            } else {
+                lines += buffer[..len].iter().filter(|&&byte| byte == b'\n').count();
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 //! `cargo bench --bench server -- writes late` runs only the named parts.
 #![allow(clippy::unwrap_used, reason = "a bench may stop at the first surprise")]
 
+mod geo;
 mod labels;
 mod load;
 mod others;
@@ -43,7 +44,7 @@ struct Bench {
 
 impl Bench {
     fn run(mut self) {
-        let parts: [Part; 9] = [
+        let parts: [Part; 10] = [
             ("writes", writes),
             ("bulk", bulk),
             ("late", late),
@@ -52,6 +53,7 @@ impl Bench {
             ("others", others::others),
             ("labels", labels::labels),
             ("rules", rules::rules),
+            ("geo", geo::fleet),
             ("memory", memory),
         ];
         // Cargo adds `--bench` of its own.
