@@ -9,16 +9,17 @@ MODULE := $(TARGET)/release/libredis_iot.so
 VALKEY := $(TARGET)/valkey/usr/bin/valkey-server
 
 .DEFAULT_GOAL := help
-.PHONY: help needs setup build run test fuzz bench lint fmt fmt-check doc clean
+.PHONY: help needs setup build run demo test fuzz bench package package-test dist lint fmt fmt-check doc clean
 
 help: ## Lists the targets.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 needs:
 	@bash .ci/setup "$(TARGET)"
 
-setup: needs ## Installs what is missing: a server, libclang for the bindings; for tests Valkey and clients.
+setup: needs ## Installs what is missing: a server, libclang for the bindings; for tests Valkey, clients and a browser.
 	@bash .ci/clients "$(TARGET)"
+	@bash .ci/browser "$(TARGET)"
 
 build: needs ## Builds the module with all optimisation.
 	@$(CARGO) build --release --lib
@@ -35,6 +36,10 @@ run: build ## Starts a server with the module in the foreground; PORT chooses it
 	@exec redis-server ./redis.conf.example --port $(PORT) --dir "$(TARGET)/run" \
 	  --loadmodule "$(MODULE)"
 
+demo: needs ## A city with vans: prints events as they come, and a page draws them; ARGS=--help lists options.
+	@$(CARGO) build --release --lib --example demo
+	@exec "$(TARGET)/release/examples/demo" $(ARGS)
+
 test: setup ## Runs all tests against redis-server, and those of the server against Valkey too.
 	@bash .ci/test "$(VALKEY)"
 
@@ -46,7 +51,18 @@ bench: needs ## Measures codec, series, index and server; prints tables.
 	@$(CARGO) bench --bench codec
 	@$(CARGO) bench --bench series
 	@$(CARGO) bench --bench index
+	@$(CARGO) bench --bench fences
+	@$(CARGO) bench --bench fleet
 	@$(CARGO) bench --bench server
+
+package: needs ## Builds a Debian package in target/dist.
+	@bash packaging/deb "$(TARGET)"
+
+package-test: package ## Installs that package into a clean Debian, and starts servers with it.
+	@bash .ci/package "$(TARGET)" "$(VALKEY)"
+
+dist: package ## Builds a tarball too, and the checksums of both.
+	@bash packaging/tarball "$(TARGET)"
 
 lint: needs ## Clippy over everything, and the links in the documentation.
 	@$(CARGO) clippy --all-targets -- -D warnings
