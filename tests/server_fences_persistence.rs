@@ -7,6 +7,7 @@ mod support;
 use redis::Value;
 use support::client::{Client, Protocol};
 use support::crc64::seal;
+use support::events::await_timer;
 use support::fences_events::{events, items_of};
 use support::fences_mix::Mix;
 use support::notation::{render, words};
@@ -72,19 +73,18 @@ fn format_degrees(millionths: i64) -> String {
     format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
 }
 
-/// Waits until all sweeps have ended, and says what there is then.
+/// Waits until nothing is due and all sweeps have ended, and says what there is then.
 fn digest(client: &mut Client) -> String {
-    let mut digest = String::new();
-    await_that("nothing goes on", || {
-        let before = std::mem::replace(&mut digest, client.digest());
+    await_that("nothing is due", || {
         let is_idle = render(&client.run("IOT.FLEET INFO cars")).contains("\"due\", nil");
         let lasts = |number| {
             let fence = render(&client.run(&format!("IOT.FENCE GET areas a{number}")));
             fence == "nil" || fence.contains("\"expires\", nil")
         };
-        before == digest && is_idle && (0..8).all(lasts)
+        is_idle && (0..8).all(lasts)
     });
-    digest
+    await_timer(client);
+    client.digest()
 }
 
 fn reload(server: &mut Server, how: &str) {

@@ -136,12 +136,21 @@ pub(crate) fn expect_next(events: &mut Events, fields: &[&str], wanted: &str) {
 #[track_caller]
 pub(crate) fn await_sweep(client: &mut Client, events: &mut Events) {
     let before = client.integer("XLEN events");
-    client.expect("IOT.FENCE ADD probe:z p CIRCLE 50 50 10", "1");
-    client.expect("IOT.TRACK probe:f p 50 50 TS 1", "1");
-    client.expect("IOT.FENCE BIND probe:f probe:z STREAM probe:events", "+OK");
-    // A fleet of a later name is swept later.
-    client.expect("XREAD BLOCK 50000 STREAMS probe:events 0", "_");
-    client.expect("DEL probe:f probe:z probe:events", "3");
+    await_timer(client);
     client.expect("XLEN events", &before.to_string());
     events.expect(&["event"], &[]);
+}
+
+/// Waits until the timer has gone through all fleets of up to 500 devices that there are.
+#[track_caller]
+pub(crate) fn await_timer(client: &mut Client) {
+    client.expect("IOT.FENCE ADD ~probe:z p CIRCLE 50 50 10", "1");
+    client.expect("IOT.TRACK ~probe:f p 50 50 TS 1", "1");
+    client.expect(
+        "IOT.FENCE BIND ~probe:f ~probe:z STREAM ~probe:events",
+        "+OK",
+    );
+    // A fleet of a later name is swept later.
+    client.expect("XREAD BLOCK 50000 STREAMS ~probe:events 0", "_");
+    client.expect("DEL ~probe:f ~probe:z ~probe:events", "3");
 }
