@@ -8,7 +8,7 @@ use redis::Value;
 use support::client::{Client, Protocol};
 use support::manual;
 use support::notation::{error_text, render};
-use support::server::Server;
+use support::server::{Server, await_that};
 
 /// What is there before any user comes.
 const WORLD: [&str; 6] = [
@@ -136,6 +136,18 @@ const USERS: [(&str, &[&str], &[&str]); 5] = [
     ),
 ];
 
+/// A server with all that, and the client that made it.
+fn world() -> (Server, Client) {
+    let server = Server::start();
+    let mut admin = server.connect(Protocol::Resp2);
+    for line in WORLD {
+        admin.expect(line, "_");
+    }
+    // The van was in the depot before the two were bound: the timer finds it.
+    await_that("it has entered", || admin.integer("XLEN events") == 1);
+    (server, admin)
+}
+
 /// The lines of the manual that make users.
 fn recipes(text: &str) -> Vec<&str> {
     let blocks = manual::blocks(text);
@@ -162,11 +174,7 @@ fn the_users_of_the_manual_may_what_they_are_for() {
     let recipes = recipes(&text);
     assert_eq!(recipes.len(), USERS.len(), "{recipes:?}");
     for (name, allowed, denied) in USERS {
-        let server = Server::start();
-        let mut admin = server.connect(Protocol::Resp2);
-        for line in WORLD {
-            admin.expect(line, "_");
-        }
+        let (server, mut admin) = world();
         let recipe = recipes
             .iter()
             .find(|line| line.split(' ').nth(2) == Some(name));
@@ -188,11 +196,7 @@ fn the_users_of_the_manual_may_what_they_are_for() {
 #[test]
 fn who_sees_one_site_is_shown_its_series_alone() {
     let text = manual::text("docs/operations.md");
-    let server = Server::start();
-    let mut admin = server.connect(Protocol::Resp2);
-    for line in WORLD {
-        admin.expect(line, "_");
-    }
+    let (server, mut admin) = world();
     let recipe = recipes(&text)
         .into_iter()
         .find(|line| line.contains(" hq "));
@@ -201,4 +205,44 @@ fn who_sees_one_site_is_shown_its_series_alone() {
     client.expect("AUTH hq change-me", "+OK");
     client.expect("IOT.QUERYINDEX site!=", "[\"hq:temp\"]");
     client.expect("IOT.QUERYLABELS VALUES site", "[\"hq\"]");
+}
+
+#[test]
+fn a_dump_file_that_is_put_in_place_is_all_there_is() {
+    let (source, mut client) = world();
+    client.expect(
+        "IOT.CREATERULE temp:1 temp:max AGGREGATION max 1h CREATE",
+        "+OK",
+    );
+    client.expect("SAVE", "+OK");
+    let digest = client.digest();
+
+    let mut restored = Server::start();
+    restored.kill9();
+    std::fs::copy(
+        source.folder().join("dump.rdb"),
+        restored.folder().join("dump.rdb"),
+    )
+    .unwrap();
+    restored.restart_with(&["--appendonly", "no"]);
+    let mut client = restored.connect(Protocol::Resp2);
+    assert_eq!(client.digest(), digest);
+    client.expect("CONFIG SET appendonly yes", "+OK");
+    restored.await_info("persistence", "aof_rewrite_in_progress:0");
+    restored.await_info("persistence", "aof_last_bgrewrite_status:ok");
+    restored.restart_with(&["--appendonly", "yes"]);
+    let mut client = restored.connect(Protocol::Resp2);
+    assert_eq!(client.digest(), digest);
+    client.expect("IOT.ADD temp:1 3600000 1", "3600000");
+    client.expect("IOT.RANGE temp:max - +", "[[0, #21]]");
+}
+
+#[test]
+fn a_start_with_an_append_only_file_to_come_ignores_the_dump_file() {
+    let mut server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    client.expect("IOT.ADD temp:1 1 1", "1");
+    client.expect("SAVE", "+OK");
+    server.restart_with(&["--appendonly", "yes"]);
+    server.connect(Protocol::Resp2).expect("DBSIZE", "0");
 }

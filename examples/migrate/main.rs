@@ -1,4 +1,4 @@
-//! Copies series from RedisTimeSeries to redis-iot: `cargo run --release --example migrate -- --help`.
+//! Copies series from RedisTimeSeries to redis-iot: `make migrate ARGS=--help`.
 //!
 //! ```text
 //!   source                                             target
