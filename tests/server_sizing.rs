@@ -135,7 +135,7 @@ fn samples(kind: &str, count: usize, random: &mut Random) -> Vec<(i64, f64)> {
                 walk += random.within(-1_000_000..1_000_001) as f64 / 1_234_567.0;
                 walk
             }
-            "thermometer with uneven times: up to a second late" => {
+            "thermometer with uneven times: up to half a second off" => {
                 state += i64::from(random.chance(10)) * (random.within(0..2) * 2 - 1);
                 time_ms += random.within(-500..501);
                 state as f64 / 10.0
