@@ -9,7 +9,7 @@ MODULE := $(TARGET)/release/libredis_iot.so
 VALKEY := $(TARGET)/valkey/usr/bin/valkey-server
 
 .DEFAULT_GOAL := help
-.PHONY: help needs setup build run demo test fuzz bench package package-test dist lint fmt fmt-check doc clean
+.PHONY: help needs setup build run demo migrate test fuzz bench package package-test dist lint fmt fmt-check doc clean
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,10 @@ run: build ## Starts a server with the module in the foreground; PORT chooses it
 demo: needs ## A city with vans: prints events as they come, and a page draws them; ARGS=--help lists options.
 	@$(CARGO) build --release --lib --example demo
 	@exec "$(TARGET)/release/examples/demo" $(ARGS)
+
+migrate: needs ## Copies series from RedisTimeSeries: ARGS="--from URL --to URL"; ARGS=--help lists options.
+	@$(CARGO) build --release --example migrate
+	@exec "$(TARGET)/release/examples/migrate" $(ARGS)
 
 test: setup ## Runs all tests against redis-server, and those of the server against Valkey too.
 	@bash .ci/test "$(VALKEY)"

@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use support::browser::{self, Browser};
+use support::example;
 use support::server::{PATIENCE, await_that, module_file};
 
 const VANS: usize = 12;
@@ -117,23 +118,9 @@ impl Drop for Demo {
     }
 }
 
-/// The demo as the running build made it: `cargo test` builds examples, but not for a single test.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(build)
-}
-
-fn build() -> PathBuf {
-    let executable = std::env::current_exe().unwrap();
-    let build = executable.ancestors().nth(2).unwrap();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--example", "demo"]);
-    if build.ends_with("release") {
-        cargo.arg("--release");
-    }
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    assert!(cargo.status().unwrap().success());
-    build.join("examples/demo")
+    PROGRAM.get_or_init(|| example::program("demo"))
 }
 
 /// Fails unless a line is `08:00:04 van-07  enter      Depot North`.
