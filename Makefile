@@ -9,7 +9,7 @@ MODULE := $(TARGET)/release/libredis_iot.so
 VALKEY := $(TARGET)/valkey/usr/bin/valkey-server
 
 .DEFAULT_GOAL := help
-.PHONY: help needs setup build run demo migrate test fuzz bench package package-test dist lint fmt fmt-check doc clean
+.PHONY: help needs setup build run demo migrate test test-matrix fuzz bench package package-test dist lint fmt fmt-check doc clean
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ migrate: needs ## Copies series from RedisTimeSeries: ARGS="--from URL --to URL"
 
 test: setup ## Runs all tests against redis-server, and those of the server against Valkey too.
 	@bash .ci/test "$(VALKEY)"
+
+test-matrix: setup ## Runs the tests of the server against the newest Redis and Valkey, built from Debian's sources.
+	@bash .ci/matrix "$(TARGET)"
 
 fuzz: needs ## Feeds the decoders random bytes, TIME seconds for each target; needs a nightly toolchain.
 	@bash .ci/fuzz "$(TARGET)" $(TIME)

@@ -101,7 +101,7 @@ impl Command for FenceBind {
         ]),
         access: Access::Update,
         summary: "Compares the positions of a fleet with a set of fences, and sends what happens",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(1); devices that are inside are found soon after, by the timer",
         args: &[
             Arg::named_key("fleet"),
@@ -153,7 +153,7 @@ impl Command for FenceUnbind {
         keys: Keys::Several(&[(Keys::Second, Access::Update), (Keys::At(3), Access::Read)]),
         access: Access::Update,
         summary: "Ends the comparison of a fleet with a set of fences",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(D) where D is the number of devices of the fleet",
         args: &[Arg::named_key("fleet"), Arg::named_key("fences")],
     };
@@ -206,7 +206,7 @@ impl Command for FenceBindings {
         keys: Keys::Second,
         access: Access::Read,
         summary: "The sets of fences and the fleets that a fleet is bound to",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(B) where B is the number of bindings",
         args: &[Arg::named_key("fleet")],
     };

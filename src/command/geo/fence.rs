@@ -77,7 +77,7 @@ impl Command for FenceAdd {
         keys: Keys::Second,
         access: Access::Update,
         summary: "Adds a fence to a set, or puts it in the place of the one with its id",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(V + D) where V is the number of vertices, and D the number of devices in its \
                      place, of fleets that are bound to the set",
         args: &[
@@ -210,7 +210,7 @@ impl Command for FenceDel {
         keys: Keys::Second,
         access: Access::Delete,
         summary: "Removes fences from a set; devices inside leave them",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(N * (V + D)) where N is the number of fences, V that of their vertices, and D \
                      that of the devices in their place",
         args: &[

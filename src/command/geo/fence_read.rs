@@ -43,7 +43,7 @@ pub(super) const fn question(
         keys: Keys::Second,
         access: Access::Read,
         summary,
-        since: "0.2.0",
+        since: "0.1.0",
         complexity,
         args,
     }

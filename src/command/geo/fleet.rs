@@ -147,7 +147,7 @@ impl Command for FleetCreate {
         keys: Keys::Second,
         access: Access::Insert,
         summary: "Creates a fleet",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(1)",
         args: CREATION,
     };
@@ -213,7 +213,7 @@ impl Command for FleetInfo {
         keys: Keys::Second,
         access: Access::Read,
         summary: "What there is to know of a fleet",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(1)",
         args: &[Arg::named_key("fleet")],
     };
@@ -283,7 +283,7 @@ impl Command for FleetList {
         keys: Keys::Second,
         access: Access::Read,
         summary: "The ids of the devices of a fleet, a page at a time, and the cursor of the next page",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(N) where N is the number of devices looked at",
         args: &[
             Arg::named_key("fleet"),

@@ -35,7 +35,7 @@ impl Command for Intersects {
         keys: Keys::First,
         access: Access::Read,
         summary: "The fences that share a place with a shape, a page at a time",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(F * V * log(V)) where F is the number of fences around the shape and V that of \
                      the vertices of both",
         args: &[

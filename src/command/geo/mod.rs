@@ -74,7 +74,7 @@ const fn container(name: &'static str, summary: &'static str) -> Spec {
         keys: Keys::None,
         access: Access::Update,
         summary,
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "Depends on the subcommand",
         args: &[],
     }

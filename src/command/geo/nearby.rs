@@ -38,7 +38,7 @@ impl Command for Nearby {
         keys: Keys::First,
         access: Access::Read,
         summary: "The devices nearest to a place or to a device",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(N + log(D)) where N is the number of devices looked at, about COUNT where \
                      devices are as dense as at the place, and D that of all",
         args: &[

@@ -20,7 +20,7 @@ impl Command for Position {
         keys: Keys::First,
         access: Access::Read,
         summary: "Where devices are, what is known of them, and the fences that they are in",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(N) where N is the number of devices",
         args: &[
             Arg::named_key("fleet"),

@@ -31,7 +31,7 @@ const fn spec(name: &'static str, summary: &'static str) -> Spec {
         keys: Keys::Second,
         access: Access::Insert,
         summary,
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(N) where N is the size of the payload",
         args: PAYLOAD,
     }

@@ -40,7 +40,7 @@ impl Command for RoamBind {
         ]),
         access: Access::Update,
         summary: "Tells of devices of a fleet that come near each other, or near those of another",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(1); then each position O(N) where N is the number of devices near it",
         args: &[
             Arg::named_key("fleet"),
@@ -116,7 +116,7 @@ impl Command for RoamUnbind {
         keys: Keys::Several(&[(Keys::Second, Access::Update), (Keys::At(3), Access::Read)]),
         access: Access::Update,
         summary: "Tells no more of devices that come near those of another fleet",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(1)",
         args: &[Arg::named_key("fleet"), Arg::named_key("others")],
     };

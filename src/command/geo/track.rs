@@ -351,7 +351,7 @@ impl Command for Track {
         keys: Keys::First,
         access: Access::Insert,
         summary: "Sets the position of a device, and compares it with the fences of its fleet",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(log(D) + F) where D is the number of devices and F that of the fences around the \
                      position",
         args: &[
@@ -446,7 +446,7 @@ impl Command for MTrack {
         keys: Keys::First,
         access: Access::Insert,
         summary: "Sets the positions of several devices, in their order",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "As IOT.TRACK for each",
         args: &[
             Arg::named_key("fleet"),

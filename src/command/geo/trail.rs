@@ -35,7 +35,7 @@ impl Command for Trail {
         keys: Keys::First,
         access: Access::Read,
         summary: "The positions of a device in a range of times, with distance and duration",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(N) where N is the number of positions; O(N * log(N)) with SIMPLIFY",
         args: &[
             Arg::named_key("fleet"),

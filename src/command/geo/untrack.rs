@@ -22,7 +22,7 @@ impl Command for Untrack {
         keys: Keys::First,
         access: Access::Delete,
         summary: "Removes devices from a fleet; they leave the fences that they are in",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(N * (log(D) + F)) where N is the number of devices that go, D that of all, and F \
                      that of the fences that one is in",
         args: &[

@@ -49,7 +49,7 @@ impl Command for Within {
         ]),
         access: Access::Read,
         summary: "The devices in a shape or in a fence, a page at a time",
-        since: "0.2.0",
+        since: "0.1.0",
         complexity: "O(N * V) where N is the number of devices near the border of the shape and V that \
                      of its vertices, or its logarithm; O(N) for the others in it",
         args: &[
