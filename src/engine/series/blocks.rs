@@ -35,6 +35,28 @@ pub struct Blocks {
     /// What is before the tail; most series are too short to have it.
     older: Option<Box<Older>>,
     tail: Vec<Block>,
+    sums: Sums,
+}
+
+/// What all blocks hold together, kept as they come and go: nobody who asks goes through them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Samples.
+    pub samples: u64,
+    /// Bytes of the encoded samples.
+    pub bytes: u64,
+}
+
+impl Sums {
+    fn add(&mut self, block: &Block) {
+        self.samples += block.len() as u64;
+        self.bytes += block.bytes().len() as u64;
+    }
+
+    fn take(&mut self, block: &Block) {
+        self.samples -= block.len() as u64;
+        self.bytes -= block.bytes().len() as u64;
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -81,6 +103,19 @@ impl Blocks {
         self.tail.is_empty()
     }
 
+    /// What they hold together. O(1).
+    #[inline]
+    pub fn sums(&self) -> Sums {
+        self.sums
+    }
+
+    /// The same, counted. O(blocks).
+    pub(super) fn count_sums(&self) -> Sums {
+        let mut sums = Sums::default();
+        self.iter().for_each(|block| sums.add(block));
+        sums
+    }
+
     fn older_len(&self) -> usize {
         self.older.as_ref().map_or(0, |older| older.len)
     }
@@ -90,9 +125,9 @@ impl Blocks {
         self.segment(0).first()
     }
 
-    /// The newest block, to be changed.
-    pub(super) fn back_mut(&mut self) -> Option<&mut Block> {
-        self.tail.last_mut()
+    /// The newest block.
+    pub(super) fn back(&self) -> Option<&Block> {
+        self.tail.last()
     }
 
     /// The block at a place.
@@ -184,6 +219,7 @@ impl Blocks {
     /// Appends a block, which is newer than all others.
     pub fn push_back(&mut self, block: Block) {
         self.make_room();
+        self.sums.add(&block);
         self.tail.push(block);
         if self.tail.len() >= 2 * GROUP_BLOCKS {
             let oldest: Vec<Block> = self.tail.drain(..GROUP_BLOCKS).collect();
@@ -228,16 +264,17 @@ impl Blocks {
 
     /// Takes the newest block away.
     pub(super) fn pop_back(&mut self) -> Option<Block> {
-        let block = self.tail.pop();
+        let block = self.tail.pop()?;
+        self.sums.take(&block);
         self.refill_tail();
-        block
+        Some(block)
     }
 
     /// Puts any number of blocks in the place of one.
     pub(super) fn replace(&mut self, index: usize, by: impl IntoIterator<Item = Block>) {
         match self.place(index) {
             Place::Tail { at } => {
-                self.tail.splice(at..=at, by);
+                splice(&mut self.tail, at..at + 1, by, &mut self.sums);
                 self.refill_tail();
             }
             Place::Group { number, at } => self.change_group(number, at..at + 1, by),
@@ -256,7 +293,7 @@ impl Blocks {
             let start = (at + 1).saturating_sub(end - range.start);
             let removed = at + 1 - start;
             match number {
-                None => drop(self.tail.drain(start..=at)),
+                None => splice(&mut self.tail, start..at + 1, None, &mut self.sums),
                 Some(number) => self.change_group(number, start..at + 1, None),
             }
             end -= removed;
@@ -296,7 +333,7 @@ impl Blocks {
             return;
         };
         let blocks = Arc::make_mut(&mut group.blocks);
-        blocks.splice(range, by);
+        splice(blocks, range, by, &mut self.sums);
         older.len = older.len - group.len + blocks.len();
         group.len = blocks.len();
         if group.len > 2 * GROUP_BLOCKS {
@@ -351,6 +388,22 @@ impl Blocks {
     }
 }
 
+/// Puts blocks in the place of others, and keeps the sums.
+fn splice(
+    blocks: &mut Vec<Block>,
+    range: Range<usize>,
+    by: impl IntoIterator<Item = Block>,
+    sums: &mut Sums,
+) {
+    let mut coming = Sums::default();
+    let by = by.into_iter().inspect(|block| coming.add(block));
+    for block in blocks.splice(range, by) {
+        sums.take(&block);
+    }
+    sums.samples += coming.samples;
+    sums.bytes += coming.bytes;
+}
+
 fn visit_all(blocks: &Vec<Block>, owners: usize, visit: &mut impl FnMut(Allocation)) {
     if blocks.capacity() > 0 {
         visit(Allocation::Bytes(
@@ -391,6 +444,7 @@ mod tests {
     fn check(blocks: &Blocks, model: &[i64]) {
         assert_eq!(firsts(blocks), model);
         assert_eq!(blocks.len(), model.len());
+        assert_eq!(blocks.sums(), blocks.count_sums());
         assert_eq!(blocks.is_empty(), model.is_empty());
         assert!(blocks.tail.len() < 2 * GROUP_BLOCKS);
         let groups = blocks.groups();
