@@ -17,9 +17,10 @@ help: ## Lists the targets.
 needs:
 	@bash .ci/setup "$(TARGET)"
 
-setup: needs ## Installs what is missing: a server, libclang for the bindings; for tests Valkey, clients and a browser.
+setup: needs ## Installs what is missing: a server, libclang for the bindings; for tests Valkey, clients, a browser and an exporter.
 	@bash .ci/clients "$(TARGET)"
 	@bash .ci/browser "$(TARGET)"
+	@bash .ci/exporter "$(TARGET)"
 
 build: needs ## Builds the module with all optimisation.
 	@$(CARGO) build --release --lib

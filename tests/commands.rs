@@ -126,6 +126,11 @@ fn reading_the_newest_sample() {
 }
 
 #[test]
+fn stats() {
+    play("stats");
+}
+
+#[test]
 fn reading_ranges_of_raw_samples() {
     play("range");
 }

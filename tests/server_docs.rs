@@ -12,7 +12,8 @@ use support::notation::render;
 use support::server::Server;
 
 /// Commands that only read; every other one writes.
-const READERS: [&str; 31] = [
+const READERS: [&str; 32] = [
+    "IOT.STATS",
     "IOT.POLICY|GET",
     "IOT.POLICY|LIST",
     "IOT.GET",
@@ -56,7 +57,8 @@ const FREERS: [&str; 7] = [
     "IOT.ROAM|UNBIND",
 ];
 /// Commands that find their keys themselves.
-const KEYLESS: [&str; 14] = [
+const KEYLESS: [&str; 15] = [
+    "IOT.STATS",
     "IOT.FLEET",
     "IOT.FENCE",
     "IOT.ROAM",
@@ -73,7 +75,8 @@ const KEYLESS: [&str; 14] = [
     "IOT.DEBUG",
 ];
 /// Commands that take nothing but a subcommand.
-const BARE: [&str; 5] = [
+const BARE: [&str; 6] = [
+    "IOT.STATS",
     "IOT.POLICY",
     "IOT.POLICY|LIST",
     "IOT.FLEET",

@@ -2,6 +2,7 @@
 
 use super::Command;
 use super::args::Args;
+use super::counter::{Counter, count_added};
 use super::creation::{
     CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IDLE_TTL, IGNORE, LABELS, ON_DUPLICATE,
     RETENTION, take_on_duplicate,
@@ -87,6 +88,7 @@ fn write<H: Host>(
             let upsert = effect::upsert(host, &series, sample.time_ms, policy);
             series.add(sample, &upsert)?;
             host.create(item.key, series).written();
+            host.count(Counter::Added, 1);
             return Ok(Written {
                 time_ms: sample.time_ms,
                 effect: Sent::SeriesAndSample(sample),
@@ -96,12 +98,14 @@ fn write<H: Host>(
     };
     derived::refuse_destination(host, item.key.name, &series)?;
     let upsert = effect::upsert(host, &series, sample.time_ms, policy);
+    let newest_ms = series.newest().map(|newest| newest.time_ms);
     let mut tracked = Tracked::begin_with(host, &series, sample.time_ms);
     tracked.before(&mut series, sample, &upsert);
     let added = series.add(sample, &upsert);
     tracked.after(sample.time_ms, &added);
     let refreshes = tracked.end(&mut series);
     let added = added?;
+    count_added(host, added, sample.time_ms, newest_ms);
     let time_ms = match (added, series.newest()) {
         (Added::Ignored, Some(newest)) => newest.time_ms,
         _ => sample.time_ms,
@@ -168,16 +172,10 @@ impl Command for Add {
         ],
     };
 
-    fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
-        let key = args.key()?;
-        let item = Item::parse(key, args.take("timestamp")?, args.take("value")?)?;
-        let (mut creation, mut policy) = (Creation::default(), None);
-        // Most samples come without options, and then a dozen keywords need not be looked for.
-        if !args.is_empty() {
-            while creation.take(&mut args)? || take_on_duplicate(&mut policy, &mut args)? {}
-            args.finish()?;
-        }
-        let written = write(host, item, policy, Some(&creation))?;
+    fn execute<H: Host>(host: &H, args: Args<'_>) -> Result<()> {
+        let (item, written) = Self::write(host, args)
+            .inspect_err(|error| host.count(Counter::of_refusal(error), 1))?;
+        let key = item.key;
         match written.effect {
             Sent::Nothing => {}
             Sent::Verbatim => {
@@ -195,6 +193,23 @@ impl Command for Add {
         derived::apply(host, key.name, written.refreshes);
         host.reply().integer(written.time_ms);
         Ok(())
+    }
+}
+
+impl Add {
+    /// Does all but tell of it.
+    #[inline]
+    fn write<'a, H: Host>(host: &H, mut args: Args<'a>) -> Result<(Item<'a>, Written)> {
+        let key = args.key()?;
+        let item = Item::parse(key, args.take("timestamp")?, args.take("value")?)?;
+        let (mut creation, mut policy) = (Creation::default(), None);
+        // Most samples come without options, and then a dozen keywords need not be looked for.
+        if !args.is_empty() {
+            while creation.take(&mut args)? || take_on_duplicate(&mut policy, &mut args)? {}
+            args.finish()?;
+        }
+        let written = write(host, item, policy, Some(&creation))?;
+        Ok((item, written))
     }
 }
 
@@ -223,6 +238,7 @@ fn write_items<H: Host>(
         match written {
             Err(error) => {
                 verbatim = false;
+                host.count(Counter::of_refusal(&error), 1);
                 host.reply().error(&error);
             }
             Ok((item, written)) => {

@@ -1,6 +1,7 @@
 //! `IOT.ADDBULK`: many samples of one series in one call.
 
 use super::args::Args;
+use super::counter::{Counter, Tally};
 use super::creation::{
     CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IDLE_TTL, IGNORE, LABELS, ON_DUPLICATE,
     RETENTION, take_on_duplicate,
@@ -69,7 +70,15 @@ impl Command for AddBulk {
         ],
     };
 
-    fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
+    fn execute<H: Host>(host: &H, args: Args<'_>) -> Result<()> {
+        Self::execute_uncounted(host, args)
+            .inspect_err(|error| host.count(Counter::of_refusal(error), 1))
+    }
+}
+
+impl AddBulk {
+    /// Does all, but counts no refusal of the whole.
+    fn execute_uncounted<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
         let key = args.key()?;
         let (mut creation, mut policy) = (Creation::default(), None);
         while creation.take(&mut args)? || take_on_duplicate(&mut policy, &mut args)? {}
@@ -227,7 +236,10 @@ fn write<H: Host>(
             derived::refuse_destination(host, key.name, &series)?;
             let upsert = upsert(host, &series, policy);
             let mut tracked = Tracked::begin(host, &series);
-            add(&mut series, &mut tracked, samples, &upsert, &mut outcome);
+            let mut tally = Tally::new(series.newest().map(|newest| newest.time_ms));
+            let to = (&mut outcome, &mut tally);
+            add(&mut series, &mut tracked, samples, &upsert, to);
+            tally.count(host);
             outcome.refreshes = tracked.end(&mut series);
             if !outcome.stored.is_empty() {
                 series.written();
@@ -249,10 +261,11 @@ fn add(
     tracked: &mut Tracked,
     samples: &[Sample],
     upsert: &Upsert,
-    outcome: &mut Outcome,
+    (outcome, tally): (&mut Outcome, &mut Tally),
 ) {
     outcome.stored.reserve_exact(samples.len());
     tracked.add_all(series, samples, upsert, &mut |sample, added| {
+        tally.note(sample.time_ms, &added);
         outcome.counts.count(added);
         if let Ok(added) = added {
             outcome.stored.extend(effect::stored(sample, added));

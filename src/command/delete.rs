@@ -2,6 +2,7 @@
 
 use super::Command;
 use super::args::Args;
+use super::counter::Counter;
 use super::derived::{self, Tracked};
 use super::error::{Error, Result};
 use super::host::{Host, Reply, Slot, Writer};
@@ -50,6 +51,7 @@ impl Command for Del {
             }
         };
         if deleted > 0 {
+            host.count(Counter::Deleted, deleted);
             host.replicate_verbatim();
             host.notify(c"iot.del", key);
         }

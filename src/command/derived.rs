@@ -14,6 +14,7 @@
 
 use std::borrow::Cow;
 
+use super::counter::Counter;
 use super::effect;
 use super::error::{Error, Result};
 use super::host::{Host, Slot, Writer};
@@ -24,6 +25,10 @@ use crate::engine::{self, Sample, Series, TimeRange, Timestamp};
 
 /// Most rules from a source of clients to the end of a chain.
 pub(super) const MAX_CHAIN: usize = 64;
+
+/// Why a client may not write to a destination.
+pub(super) const DESTINATION: &str =
+    "the key is the destination of a downsampling rule, which alone writes to it";
 
 /// A write to a series that may have rules.
 pub(super) struct Tracked {
@@ -130,9 +135,9 @@ impl Tracked {
 #[inline]
 pub(super) fn refuse_destination<H: Host>(host: &H, key: &[u8], series: &Series) -> Result<()> {
     match &series.links().source {
-        Some(source) if !host.is_replay() && is_tied(host, source, key) => Err(Error::Conflict(
-            "the key is the destination of a downsampling rule, which alone writes to it",
-        )),
+        Some(source) if !host.is_replay() && is_tied(host, source, key) => {
+            Err(Error::Conflict(DESTINATION))
+        }
         _ => Ok(()),
     }
 }
@@ -247,6 +252,7 @@ fn bring<H: Host>(host: &H, series: &mut impl Writer, refresh: &Refresh) -> Brou
     if !removed.is_empty() || !stored.is_empty() {
         series.written();
     }
+    host.count(Counter::Derived, stored.len() as u64);
     Brought {
         removed,
         stored,

@@ -9,6 +9,7 @@ use std::ops::{Deref, DerefMut};
 use triomphe::Arc;
 
 use super::args::Args;
+use super::counter::Counter;
 use super::error::{Error, Result};
 use super::geo::Limits;
 use super::read::Reading;
@@ -60,6 +61,8 @@ pub trait Value: Sized + 'static {
 
     /// What the server's timer has to know of it, where that has changed since this was last asked.
     fn take_agenda(&mut self) -> Option<Agenda>;
+    /// How many parts it has, of up to three kinds, for statistics. O(1).
+    fn parts_of_value(&self) -> [u64; 3];
 }
 
 /// The types of values.
@@ -132,6 +135,15 @@ impl Default for Settings {
             ignore: Ignore::default(),
         }
     }
+}
+
+/// A figure of the statistics.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Figure {
+    /// A whole number.
+    Count(u64),
+    /// A fraction.
+    Ratio(f64),
 }
 
 /// What found series are for.
@@ -311,6 +323,10 @@ pub trait Host {
     /// # Errors
     /// `Conflict` in a place that cannot wait.
     fn wait(&self, reading: Reading, timeout_ms: i64) -> Result<()>;
+    /// Counts something that has happened so many times.
+    fn count(&self, counter: Counter, by: u64);
+    /// All figures of the statistics with their names, in order.
+    fn stats(&self) -> Vec<(&'static CStr, Figure)>;
     /// The reply.
     fn reply(&self) -> &Self::Reply;
     /// Whether the command comes from a master or from the append-only file: it is then an effect

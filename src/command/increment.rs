@@ -1,6 +1,7 @@
 //! `IOT.INCRBY` and `IOT.DECRBY`.
 
 use super::args::Args;
+use super::counter::{Counter, count_added};
 use super::creation::{
     CHUNK_SIZE, Creation, DUPLICATE_POLICY, ENCODING, IDLE_TTL, IGNORE, LABELS, RETENTION, set,
 };
@@ -74,7 +75,18 @@ impl Command for DecrBy {
     }
 }
 
-fn increment<H: Host>(host: &H, mut args: Args<'_>, sign: f64, event: &'static CStr) -> Result<()> {
+fn increment<H: Host>(host: &H, args: Args<'_>, sign: f64, event: &'static CStr) -> Result<()> {
+    increment_uncounted(host, args, sign, event)
+        .inspect_err(|error| host.count(Counter::of_refusal(error), 1))
+}
+
+/// Does all, but counts no refusal.
+fn increment_uncounted<H: Host>(
+    host: &H,
+    mut args: Args<'_>,
+    sign: f64,
+    event: &'static CStr,
+) -> Result<()> {
     let key = args.key()?;
     let text = args.take("amount")?;
     let amount = number::real(text)
@@ -129,6 +141,8 @@ fn increment<H: Host>(host: &H, mut args: Args<'_>, sign: f64, event: &'static C
             raised
         }
     };
+    // An increment is never late: it is refused where it would be.
+    count_added(host, added, time_ms, None);
     if added.is_change() {
         effect::send_samples(host, key.name, &[newest]);
         host.notify(event, key);

@@ -6,6 +6,7 @@
 
 use super::Command;
 use super::args::Args;
+use super::counter::Counter;
 use super::derived::{self, Tracked};
 use super::error::{Error, Result};
 use super::found;
@@ -94,6 +95,7 @@ fn delete<H: Host>(host: &H, key: &H::Found, range: TimeRange) -> u64 {
         Slot::Missing | Slot::Foreign | Slot::Open(_) => 0,
     };
     if deleted > 0 {
+        host.count(Counter::Deleted, deleted);
         let (from, to) = (range.from.to_string(), range.to.to_string());
         host.replicate(c"IOT.DEL", &[key.as_ref(), from.as_bytes(), to.as_bytes()]);
         host.notify_found(c"iot.del", key);

@@ -7,6 +7,7 @@
 mod add;
 pub mod args;
 mod bulk;
+pub mod counter;
 mod create;
 mod creation;
 mod debug;
@@ -39,6 +40,7 @@ mod rows;
 mod rule;
 mod shown;
 pub mod spec;
+mod stats;
 
 use args::Args;
 use error::Result;
@@ -74,6 +76,7 @@ pub use range::{MAX_FILTER_TIMES, Range, RevRange};
 pub use read::{MRead, Read};
 pub use restore::Restore;
 pub use rule::{CreateRule, DeleteRule};
+pub use stats::Stats;
 
 /// One command of the module.
 pub trait Command {
@@ -127,6 +130,7 @@ macro_rules! with_all_commands {
             $crate::command::Card,
             $crate::command::Info,
             $crate::command::Debug,
+            $crate::command::Stats,
             $crate::command::Restore,
             $crate::command::Track,
             $crate::command::MTrack,

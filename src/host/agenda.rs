@@ -29,6 +29,7 @@ use super::context::Context;
 use super::execution::ServerHost;
 use super::guard;
 use super::reply::ServerReply;
+use super::stats::{self, timers};
 use crate::command::attend;
 use crate::command::host::Agenda;
 use crate::engine::Timestamp;
@@ -197,6 +198,7 @@ fn arm(context: Context<'_>, period_ms: i64) {
         create(context.raw(), period_ms, Some(tick), ptr::null_mut())
     };
     TIMER.store(timer, Ordering::Relaxed);
+    timers::AGENDA.set(period_ms);
 }
 
 unsafe extern "C" fn tick(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
@@ -204,7 +206,10 @@ unsafe extern "C" fn tick(ctx: *mut RedisModuleCtx, _data: *mut c_void) {
     let server = unsafe { Server::resolved() };
     // SAFETY: the server passes a context, and it is not kept.
     let context = unsafe { Context::new(server, ctx) };
+    timers::AGENDA.fire();
+    let begun = Instant::now();
     let more = guard::or_fail(false, || go_on(context));
+    stats::took(server, c"iot-agenda", begun.elapsed());
     arm(context, if more { BUSY_PERIOD_MS } else { PERIOD_MS });
 }
 
@@ -214,6 +219,7 @@ fn go_on(context: Context<'_>) -> bool {
     let is_master = flags.is_master() && !flags.is_loading();
     if !is_master {
         WAS_MASTER.store(false, Ordering::Relaxed);
+        note_due(&[], 0);
         return false;
     }
     if context.must_be_still() {
@@ -226,6 +232,7 @@ fn go_on(context: Context<'_>) -> bool {
     let now_ms = ServerHost::new(context, &[], &[], &reply).now_ms_of_timer();
     let due: Vec<(usize, Box<[u8]>, Option<u32>)> = {
         let all = lock();
+        note_due(&all, now_ms);
         let of = |(database, entries): (usize, &Entries)| {
             let due = entries.iter().filter(|(_, entry)| entry.is_due(now_ms));
             due.map(|(key, entry)| (database, key.clone(), entry.sweep))
@@ -257,6 +264,20 @@ fn go_on(context: Context<'_>) -> bool {
     let all = lock();
     let mut entries = all.iter().flat_map(Entries::values);
     entries.any(|entry| entry.is_due(now_ms))
+}
+
+/// Notes for those who watch how much is due, and for how long the first of it has been.
+fn note_due(all: &[Entries], now_ms: Timestamp) {
+    let (mut keys, mut for_ms) = (0, 0);
+    let entries = all.iter().flat_map(Entries::values);
+    for entry in entries.filter(|entry| entry.is_due(now_ms)) {
+        keys += 1;
+        let due_ms = entry.agenda.due_ms.unwrap_or(now_ms);
+        for_ms = for_ms.max(now_ms.saturating_sub(due_ms));
+    }
+    timers::DUE_KEYS.store(keys, Ordering::Relaxed);
+    let for_ms = u64::try_from(for_ms).unwrap_or(0);
+    timers::DUE_FOR_MS.store(for_ms, Ordering::Relaxed);
 }
 
 /// Whatever was not told of while this was no master is found now.

@@ -211,6 +211,8 @@ table! {
             fn(*mut RedisModuleInfoCtx, *const c_char) -> c_int;
         info_number: RedisModule_InfoAddFieldULongLong =
             fn(*mut RedisModuleInfoCtx, *const c_char, c_ulonglong) -> c_int;
+        info_text: RedisModule_InfoAddFieldCString =
+            fn(*mut RedisModuleInfoCtx, *const c_char, *const c_char) -> c_int;
 
         create_data_type: RedisModule_CreateDataType = fn(
             *mut RedisModuleCtx, *const c_char, c_int, *mut RedisModuleTypeMethods)
@@ -231,6 +233,8 @@ table! {
     optional {
         // 7.0. Without it the timer goes on while a failover has clients wait.
         avoid_replica_traffic: RedisModule_AvoidReplicaTraffic = fn() -> c_int;
+        // 6.0. Without it `LATENCY` knows nothing of our timers and queries.
+        latency_add_sample: RedisModule_LatencyAddSample = fn(*const c_char, raw::mstime_t);
         // 7.2. Without it the clock is read anew by each command that asks for the time.
         cached_microseconds: RedisModule_CachedMicroseconds = fn() -> raw::ustime_t;
         // 7.2. Without it the commands are in no category, and users name them one by one.

@@ -35,11 +35,12 @@ use super::api::Server;
 use super::context::{Context, ServerString};
 use super::guard;
 use super::rdb::Stream;
+use super::stats::Measured;
 use super::value::{self, Stored};
 use crate::engine::Result;
 
 /// The values of one data type.
-pub(super) trait Kind: Sized + 'static {
+pub(super) trait Kind: Measured {
     /// The name in dump files: 9 characters, for ever.
     const NAME: &CStr;
     /// What the log calls a value.
@@ -268,7 +269,7 @@ unsafe extern "C" fn unlink<K: Kind>(context: *mut RedisModuleKeyOptCtx, value: 
 
 /// Nobody may have a value open that goes away.
 fn assert_unused<K>(stored: &Stored<K>) {
-    assert!(stored.try_borrow_mut().is_ok(), "an open value was deleted");
+    assert!(stored.is_unused(), "an open value was deleted");
 }
 
 unsafe extern "C" fn copy<K: Kind>(

@@ -28,6 +28,7 @@ use triomphe::{Arc, ThinArc};
 
 use super::api::{self, Server};
 use super::guard;
+use super::stats::Measured;
 use super::value::{self, Stored};
 use crate::engine::fence::FenceSet;
 use crate::engine::fleet::Fleet;
@@ -58,7 +59,7 @@ struct Mover {
 type Offer = unsafe extern "C" fn(*mut RedisModuleDefragCtx, *mut c_void) -> *mut c_void;
 
 /// A value whose allocations can be moved.
-pub(super) trait Movable: 'static {
+pub(super) trait Movable: Measured {
     /// Moves allocations from one on, until there are no more or others must have their turn. Returns
     /// where it goes on.
     fn relocate(&mut self, from: usize, run: &mut Run) -> Option<usize>;

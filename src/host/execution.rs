@@ -16,12 +16,14 @@ use super::policies;
 use super::query;
 use super::reply::ServerReply;
 use super::settings;
+use super::stats;
 use super::waiting;
 use crate::command::args::Args;
+use crate::command::counter::Counter;
 use crate::command::error::{Error, Result, Token};
 use crate::command::geo::Limits;
 use crate::command::host::{
-    Host, IndexReport, Key, Later, Name, Purpose, Query, Settings, Slot, Value,
+    Figure, Host, IndexReport, Key, Later, Name, Purpose, Query, Settings, Slot, Value,
 };
 use crate::command::read::Reading;
 use crate::engine::index::Selector;
@@ -267,11 +269,19 @@ impl<'c> Host for ServerHost<'c> {
     fn publish(&self, channel: &[u8], message: &[u8]) {
         assert_eq!(self.open_count.get(), 0, "a key is open while others run");
         self.context.publish(channel, message);
+        stats::count(Counter::EventPublished, 1);
     }
 
     fn append(&self, stream: &[u8], max_len: u64, fields: &[(&[u8], &[u8])]) -> bool {
         assert_eq!(self.open_count.get(), 0, "a key is open while others run");
-        self.context.append(stream, max_len, fields)
+        let is_appended = self.context.append(stream, max_len, fields);
+        let counter = if is_appended {
+            Counter::EventAppended
+        } else {
+            Counter::EventDropped
+        };
+        stats::count(counter, 1);
+        is_appended
     }
 
     fn log_dropped(&self, stream: &[u8]) {
@@ -426,7 +436,7 @@ impl<'c> Host for ServerHost<'c> {
     }
 
     fn answer_at_once(&self, query: &impl Query) -> Result<()> {
-        query::answer_at_once(self.reply, query)
+        query::answer_at_once(self.context, self.reply, query)
     }
 
     fn later<L: Later>(&self, work: L) -> Result<()> {
@@ -441,6 +451,15 @@ impl<'c> Host for ServerHost<'c> {
         }
         waiting::wait(self.context, reading, timeout_ms);
         Ok(())
+    }
+
+    #[inline]
+    fn count(&self, counter: Counter, by: u64) {
+        stats::count(counter, by);
+    }
+
+    fn stats(&self) -> Vec<(&'static CStr, Figure)> {
+        stats::all()
     }
 
     #[inline]

@@ -27,6 +27,7 @@ use super::context::Context;
 use super::guard;
 use super::scan::{self, Cursor};
 use super::settings::STATE;
+use super::stats::{self, timers};
 
 /// Time between two ticks, in milliseconds.
 const PERIOD_MS: i64 = 100;
@@ -81,6 +82,7 @@ fn arm(context: Context<'_>, walk: *mut c_void) {
     let timer =
         unsafe { (context.table().create_timer)(context.raw(), PERIOD_MS, Some(tick), walk) };
     TIMER.store(timer, Ordering::Relaxed);
+    timers::IDLE.set(PERIOD_MS);
 }
 
 unsafe extern "C" fn tick(ctx: *mut RedisModuleCtx, walk: *mut c_void) {
@@ -88,12 +90,15 @@ unsafe extern "C" fn tick(ctx: *mut RedisModuleCtx, walk: *mut c_void) {
     let server = unsafe { Server::resolved() };
     // SAFETY: the server passes a context, and it is not kept.
     let context = unsafe { Context::new(server, ctx) };
+    timers::IDLE.fire();
+    let begun = Instant::now();
     guard::or_fail((), || {
         // SAFETY: `arm` has set the timer with a walk, which only the one timer there is knows;
         // the server calls it on the main thread, so nobody else uses the walk meanwhile.
         let walk = unsafe { &mut *walk.cast::<Walk>() };
         walk.go_on(context, STATE.idle_seal());
     });
+    stats::took(server, c"iot-idle", begun.elapsed());
     arm(context, walk);
 }
 
@@ -120,6 +125,7 @@ impl Walk {
                 return;
             }
         }
+        timers::add(&timers::IDLE_ROUNDS, 1);
         self.state = State::Rest(Instant::now());
     }
 
@@ -155,8 +161,10 @@ unsafe extern "C" fn visit(
         };
         // No command runs while a timer does; if one had it open all the same, the next round is
         // early enough.
-        if let Ok(mut series) = stored.try_borrow_mut() {
-            series.visit();
+        if let Some(mut series) = stored.try_borrow_mut()
+            && series.visit()
+        {
+            timers::add(&timers::IDLE_PACKED, 1);
         }
     });
 }

@@ -1,6 +1,6 @@
 //! Open keys: closed when they go out of scope, also when a panic unwinds.
 
-use std::cell::{Cell, Ref, RefMut};
+use std::cell::{Cell, Ref};
 use std::ffi::{c_int, c_void};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -14,7 +14,8 @@ use super::context::{Context, OwnedString, ServerString};
 use super::datatype::{self, Kind};
 use super::index;
 use super::kinds;
-use super::value::{self, Stored};
+use super::stats::Measured;
+use super::value::{self, Changing, Stored};
 use super::waiting;
 use crate::command::host::{Value, ValueWriter, Writer};
 use crate::engine::Series;
@@ -171,7 +172,7 @@ impl<'c> OpenKey<'c> {
 
     /// # Safety
     /// `kind` is a registered type, and that of such values.
-    unsafe fn store_as<T>(&self, kind: *mut RedisModuleType, value: T) -> &'c Stored<T> {
+    unsafe fn store_as<T: Measured>(&self, kind: *mut RedisModuleType, value: T) -> &'c Stored<T> {
         assert!(self.is_empty(), "a value is created where one is");
         let value = value::into_raw(value);
         // SAFETY: the key is open for writing, and the caller guarantees that the value is one of
@@ -233,7 +234,7 @@ pub(super) struct ReadSeries<'c> {
 /// told when it is closed. The server's own way would tell them of every key opened for writing,
 /// also where nothing was found or changed.
 pub(super) struct WriteSeries<'c> {
-    series: RefMut<'c, Series>,
+    series: Changing<'c, Series>,
     changed: bool,
     key: OpenKey<'c>,
 }
@@ -336,7 +337,7 @@ pub(super) struct ReadValue<'c, V> {
 /// A value open for writing. When it is closed, clients that watch or cache the key are told of a
 /// change, and the timer of what is due.
 pub(super) struct WriteValue<'c, V: Value> {
-    value: RefMut<'c, V>,
+    value: Changing<'c, V>,
     changed: bool,
     key: OpenKey<'c>,
 }

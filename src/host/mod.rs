@@ -13,6 +13,7 @@
 //!              +--> agenda      a timer: fleets and fences that have something due
 //!              +--> sending     events: channels and streams
 //!              +--> datatype    a value's life: load, save, free --> kinds, rdb, defrag, value
+//!              +--> stats       what INFO tells, kept by all of these
 //!              `--> config      settings as the server knows them --> settings
 //!
 //! at load:     api          the server's functions, looked up once
@@ -47,6 +48,7 @@ mod reply;
 mod scan;
 mod sending;
 mod settings;
+mod stats;
 mod text;
 mod ties;
 mod value;
@@ -166,7 +168,7 @@ fn load<'c>(context: Context<'c>, args: &'c [ServerString<'c>]) -> Result<(), St
     // Which commands there are depends on a setting.
     config::register(context)?;
     register::register(context)?;
-    query::register_info(context)?;
+    stats::register(context)?;
     idle::start(context);
     agenda::start(context);
     Ok(())

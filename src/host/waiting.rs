@@ -56,6 +56,11 @@ fn lock() -> MutexGuard<'static, Option<Waiters>> {
     WAITERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How many clients wait.
+pub(super) fn count() -> u64 {
+    COUNT.load(Ordering::Relaxed) as u64
+}
+
 fn with<R>(change: impl FnOnce(&mut Waiters) -> R) -> R {
     let mut waiters = lock();
     let waiters = waiters.get_or_insert_default();

@@ -29,5 +29,6 @@ pub(crate) mod rules_cut;
 pub(crate) mod rules_law;
 pub(crate) mod seeds;
 pub(crate) mod server;
+pub(crate) mod stats;
 pub(crate) mod traffic;
 pub(crate) mod world;

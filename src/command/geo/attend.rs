@@ -21,6 +21,11 @@ impl Value for Fleet {
     fn take_agenda(&mut self) -> Option<Agenda> {
         self.take_news().then(|| fleet_agenda(self))
     }
+
+    /// Devices, bindings to fences, fleets that it roams among.
+    fn parts_of_value(&self) -> [u64; 3] {
+        [self.len(), self.bindings().len(), self.roams().len()].map(|len| len as u64)
+    }
 }
 
 impl Value for FenceSet {
@@ -28,6 +33,11 @@ impl Value for FenceSet {
 
     fn take_agenda(&mut self) -> Option<Agenda> {
         self.take_news().then(|| fences_agenda(self))
+    }
+
+    /// Fences.
+    fn parts_of_value(&self) -> [u64; 3] {
+        [self.len() as u64, 0, 0]
     }
 }
 

@@ -14,6 +14,7 @@ use super::watch::{Changes, Move, Sets, Task, meet_own, meetings};
 use super::{count, finite, metres, point, point_of};
 use crate::command::Command;
 use crate::command::args::Args;
+use crate::command::counter::Counter;
 use crate::command::creation::set;
 use crate::command::error::{Error, Result, Token};
 use crate::command::host::{Host, Key, Reply, Slot, ValueWriter};
@@ -218,6 +219,7 @@ impl<'h, H: Host> Ingest<'h, H> {
             None => None,
         };
         let outcome = self.fleet.track(given.device, &fix, self.now_ms)?;
+        self.host.count(counter_of(outcome), 1);
         let told = self.told(given, outcome, known_ms);
         if let Outcome::Now { device, before } = outcome {
             let before = before.map(|position| position.point);
@@ -286,6 +288,15 @@ impl<'h, H: Host> Ingest<'h, H> {
             meetings(host, key.name, &self.moves, &mut self.changes.outbox);
         }
         self.changes
+    }
+}
+
+/// What a fix counts as.
+const fn counter_of(outcome: Outcome) -> Counter {
+    match outcome {
+        Outcome::Now { .. } => Counter::FixTaken,
+        Outcome::Late { .. } => Counter::FixLate,
+        Outcome::Filtered(_) => Counter::FixFiltered,
     }
 }
 
@@ -386,7 +397,14 @@ impl Command for Track {
         ],
     };
 
-    fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
+    fn execute<H: Host>(host: &H, args: Args<'_>) -> Result<()> {
+        Self::execute_uncounted(host, args).inspect_err(|_| host.count(Counter::FixRejected, 1))
+    }
+}
+
+impl Track {
+    /// Does all, but counts no refusal.
+    fn execute_uncounted<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
         let key = args.key()?;
         let given = parse(host, &mut args)?;
         let mut ingest = Ingest::begin(host, key)?;
@@ -469,7 +487,8 @@ impl Command for MTrack {
             return Err(Error::Arity("iot.mtrack"));
         }
         let items = args.rest().chunks_exact(ITEM);
-        let mut ingest = Ingest::begin(host, key)?;
+        let mut ingest = Ingest::begin(host, key)
+            .inspect_err(|_| host.count(Counter::FixRejected, items.len() as u64))?;
         let mut outcomes = Vec::with_capacity(items.len());
         let mut kept = Vec::with_capacity(items.len());
         for words in items {
@@ -504,7 +523,10 @@ impl Command for MTrack {
         for outcome in &outcomes {
             match outcome {
                 Ok(outcome) => reply.integer(matches!(outcome, Outcome::Now { .. }).into()),
-                Err(error) => reply.error(error),
+                Err(error) => {
+                    host.count(Counter::FixRejected, 1);
+                    reply.error(error);
+                }
             }
         }
         Ok(())

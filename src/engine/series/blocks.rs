@@ -13,6 +13,9 @@
 //! group that changes (a late sample, a deletion, retention) while a snapshot shares it is copied
 //! first. Without any block the tail is empty, with some it is not.
 //!
+//! What all of them hold together is kept beside the groups, in 32 bytes that a series without a sealed
+//! block does not pay for: there are most of those.
+//!
 //! Blocks are addressed by their place in the whole sequence. That is found in O(groups); near the
 //! end, where most is done, in O(1).
 
@@ -32,9 +35,38 @@ const GROUP_BLOCKS: usize = 128;
 /// A sequence of blocks in order of time.
 #[derive(Clone, Debug, Default)]
 pub struct Blocks {
+    /// None without any block.
+    rest: Option<Box<Rest>>,
+    tail: Vec<Block>,
+}
+
+/// All but the tail.
+#[derive(Clone, Debug, Default)]
+struct Rest {
+    sums: Sums,
     /// What is before the tail; most series are too short to have it.
     older: Option<Box<Older>>,
-    tail: Vec<Block>,
+}
+
+/// What all blocks hold together, kept as they come and go: nobody who asks goes through them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Samples.
+    pub samples: u64,
+    /// Bytes of the encoded samples.
+    pub bytes: u64,
+}
+
+impl Sums {
+    fn add(&mut self, block: &Block) {
+        self.samples += block.len() as u64;
+        self.bytes += block.bytes().len() as u64;
+    }
+
+    fn take(&mut self, block: &Block) {
+        self.samples -= block.len() as u64;
+        self.bytes -= block.bytes().len() as u64;
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -81,8 +113,25 @@ impl Blocks {
         self.tail.is_empty()
     }
 
+    /// What they hold together. O(1).
+    #[inline]
+    pub fn sums(&self) -> Sums {
+        self.rest.as_ref().map_or(Sums::default(), |rest| rest.sums)
+    }
+
+    /// The same, counted. O(blocks).
+    pub(super) fn count_sums(&self) -> Sums {
+        let mut sums = Sums::default();
+        self.iter().for_each(|block| sums.add(block));
+        sums
+    }
+
     fn older_len(&self) -> usize {
-        self.older.as_ref().map_or(0, |older| older.len)
+        self.older().map_or(0, |older| older.len)
+    }
+
+    fn older(&self) -> Option<&Older> {
+        self.rest.as_ref()?.older.as_deref()
     }
 
     /// The oldest block.
@@ -90,9 +139,9 @@ impl Blocks {
         self.segment(0).first()
     }
 
-    /// The newest block, to be changed.
-    pub(super) fn back_mut(&mut self) -> Option<&mut Block> {
-        self.tail.last_mut()
+    /// The newest block.
+    pub(super) fn back(&self) -> Option<&Block> {
+        self.tail.last()
     }
 
     /// The block at a place.
@@ -156,7 +205,7 @@ impl Blocks {
     }
 
     fn groups(&self) -> Option<&VecDeque<Group>> {
-        self.older.as_ref().map(|older| &older.groups)
+        self.older().map(|older| &older.groups)
     }
 
     /// The place of the first block that `is_before` does not hold for. It holds for all blocks up
@@ -184,10 +233,12 @@ impl Blocks {
     /// Appends a block, which is newer than all others.
     pub fn push_back(&mut self, block: Block) {
         self.make_room();
+        let rest = self.rest.get_or_insert_default();
+        rest.sums.add(&block);
         self.tail.push(block);
         if self.tail.len() >= 2 * GROUP_BLOCKS {
             let oldest: Vec<Block> = self.tail.drain(..GROUP_BLOCKS).collect();
-            let older = self.older.get_or_insert_default();
+            let older = rest.older.get_or_insert_default();
             older.len += oldest.len();
             older.groups.push_back(Group::new(oldest));
         }
@@ -228,16 +279,19 @@ impl Blocks {
 
     /// Takes the newest block away.
     pub(super) fn pop_back(&mut self) -> Option<Block> {
-        let block = self.tail.pop();
+        let block = self.tail.pop()?;
+        if let Some(rest) = &mut self.rest {
+            rest.sums.take(&block);
+        }
         self.refill_tail();
-        block
+        Some(block)
     }
 
     /// Puts any number of blocks in the place of one.
     pub(super) fn replace(&mut self, index: usize, by: impl IntoIterator<Item = Block>) {
         match self.place(index) {
             Place::Tail { at } => {
-                self.tail.splice(at..=at, by);
+                self.change_tail(at..at + 1, by);
                 self.refill_tail();
             }
             Place::Group { number, at } => self.change_group(number, at..at + 1, by),
@@ -256,7 +310,7 @@ impl Blocks {
             let start = (at + 1).saturating_sub(end - range.start);
             let removed = at + 1 - start;
             match number {
-                None => drop(self.tail.drain(start..=at)),
+                None => self.change_tail(start..at + 1, None),
                 Some(number) => self.change_group(number, start..at + 1, None),
             }
             end -= removed;
@@ -271,7 +325,7 @@ impl Blocks {
             };
         };
         // Counted from the end: `at` blocks of the groups lie behind the one we look for.
-        let groups = self.older.iter().flat_map(|older| &older.groups);
+        let groups = self.older().into_iter().flat_map(|older| &older.groups);
         for (behind, group) in groups.rev().enumerate() {
             if at < group.len {
                 return Place::Group {
@@ -284,6 +338,11 @@ impl Blocks {
         unreachable!("BUG: groups hold fewer blocks than they count")
     }
 
+    fn change_tail(&mut self, range: Range<usize>, by: impl IntoIterator<Item = Block>) {
+        let rest = self.rest.get_or_insert_default();
+        splice(&mut self.tail, range, by, &mut rest.sums);
+    }
+
     /// Changes a group, which is copied before where a snapshot shares it.
     fn change_group(
         &mut self,
@@ -291,12 +350,13 @@ impl Blocks {
         range: Range<usize>,
         by: impl IntoIterator<Item = Block>,
     ) {
-        let Some(older) = &mut self.older else { return };
+        let Some(rest) = &mut self.rest else { return };
+        let Some(older) = &mut rest.older else { return };
         let Some(group) = older.groups.get_mut(number) else {
             return;
         };
         let blocks = Arc::make_mut(&mut group.blocks);
-        blocks.splice(range, by);
+        splice(blocks, range, by, &mut rest.sums);
         older.len = older.len - group.len + blocks.len();
         group.len = blocks.len();
         if group.len > 2 * GROUP_BLOCKS {
@@ -311,22 +371,28 @@ impl Blocks {
 
     /// Makes the last group the tail, where that is empty.
     fn refill_tail(&mut self) {
-        let Some(older) = &mut self.older else { return };
-        if self.tail.is_empty()
-            && let Some(mut last) = older.groups.pop_back()
-        {
-            older.len -= last.len;
-            self.tail = std::mem::take(Arc::make_mut(&mut last.blocks));
+        let Some(rest) = &mut self.rest else { return };
+        if let Some(older) = &mut rest.older {
+            if self.tail.is_empty()
+                && let Some(mut last) = older.groups.pop_back()
+            {
+                older.len -= last.len;
+                self.tail = std::mem::take(Arc::make_mut(&mut last.blocks));
+            }
+            if older.groups.is_empty() {
+                rest.older = None;
+            }
         }
-        if older.groups.is_empty() {
-            self.older = None;
+        if self.tail.is_empty() {
+            self.rest = None;
         }
     }
 
     /// The payloads, for a host that moves them to another address. Those that a snapshot shares
     /// are left out.
     pub(super) fn payloads_mut(&mut self) -> impl Iterator<Item = &mut Payload> {
-        let groups = self.older.iter_mut().flat_map(|older| &mut older.groups);
+        let older = self.rest.iter_mut().flat_map(|rest| &mut rest.older);
+        let groups = older.flat_map(|older| &mut older.groups);
         groups
             .filter_map(|group| Arc::get_mut(&mut group.blocks))
             .chain(Some(&mut self.tail))
@@ -336,8 +402,11 @@ impl Blocks {
 
     /// Every heap allocation.
     pub(super) fn allocations(&self, visit: &mut impl FnMut(Allocation)) {
-        if let Some(older) = &self.older {
-            visit(Allocation::At((&raw const **older).cast(), 1));
+        if let Some(rest) = &self.rest {
+            visit(Allocation::At((&raw const **rest).cast(), 1));
+        }
+        if let Some(older) = self.older() {
+            visit(Allocation::At((&raw const *older).cast(), 1));
             visit(Allocation::Bytes(
                 older.groups.capacity() * size_of::<Group>(),
             ));
@@ -349,6 +418,22 @@ impl Blocks {
         }
         visit_all(&self.tail, 1, visit);
     }
+}
+
+/// Puts blocks in the place of others, and keeps the sums.
+fn splice(
+    blocks: &mut Vec<Block>,
+    range: Range<usize>,
+    by: impl IntoIterator<Item = Block>,
+    sums: &mut Sums,
+) {
+    let mut coming = Sums::default();
+    let by = by.into_iter().inspect(|block| coming.add(block));
+    for block in blocks.splice(range, by) {
+        sums.take(&block);
+    }
+    sums.samples += coming.samples;
+    sums.bytes += coming.bytes;
 }
 
 fn visit_all(blocks: &Vec<Block>, owners: usize, visit: &mut impl FnMut(Allocation)) {
@@ -391,6 +476,8 @@ mod tests {
     fn check(blocks: &Blocks, model: &[i64]) {
         assert_eq!(firsts(blocks), model);
         assert_eq!(blocks.len(), model.len());
+        assert_eq!(blocks.sums(), blocks.count_sums());
+        assert_eq!(blocks.rest.is_none(), model.is_empty());
         assert_eq!(blocks.is_empty(), model.is_empty());
         assert!(blocks.tail.len() < 2 * GROUP_BLOCKS);
         let groups = blocks.groups();

@@ -35,7 +35,7 @@ use super::options::{Encoding, Options};
 use super::rule::Links;
 use super::{Error, Result, Sample, TimeRange, Timestamp};
 use block::{Block, Form, Payload, SPLIT_SAMPLES};
-pub use blocks::Blocks;
+pub use blocks::{Blocks, Sums};
 pub use cursor::{Cursor, Order, Part};
 pub use duplicates::{Added, Upsert};
 use open::{Open, Tail};
@@ -371,6 +371,21 @@ impl Series {
         self.sealed.len() + usize::from(self.open.is_some())
     }
 
+    /// Samples that are held, those that retention hides in the oldest block included, and the bytes
+    /// that they take as they are encoded. O(1).
+    #[inline]
+    pub fn sums(&self) -> Sums {
+        let Sums { samples, bytes } = self.sealed.sums();
+        let (len, size_bytes) = self
+            .open
+            .as_ref()
+            .map_or((0, 0), |open| (open.len(), open.size_bytes()));
+        Sums {
+            samples: samples + len as u64,
+            bytes: bytes + size_bytes as u64,
+        }
+    }
+
     /// Every heap allocation of the series.
     pub fn allocations(&self, visit: &mut impl FnMut(Allocation)) {
         if !self.options.labels.is_empty() {
@@ -420,6 +435,7 @@ impl Series {
             }
         }
         block::check_times(&columns.times)?;
+        debug_assert_eq!(self.sealed.sums(), self.sealed.count_sums());
         let sealed = self
             .sealed
             .iter()

@@ -104,7 +104,7 @@ impl Series {
         max_samples: usize,
     ) -> bool {
         let (form, max_bytes) = (self.form(), self.options.chunk_bytes as usize);
-        let Some(last) = self.sealed.back_mut() else {
+        let Some(last) = self.sealed.back() else {
             return false;
         };
         let separate_bytes = last.bytes().len() + stream_bytes;
@@ -130,7 +130,7 @@ impl Series {
         let block = Block::smallest(&merged.times, &merged.values, form, encoder);
         let saves = block.bytes().len() < separate_bytes;
         if saves {
-            *last = block;
+            self.sealed.replace(self.sealed.len() - 1, Some(block));
         }
         saves
     }

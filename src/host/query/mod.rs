@@ -28,6 +28,7 @@ use super::context::Context;
 use super::execution::ServerHost;
 use super::reply::ServerReply;
 use super::settings;
+use super::stats::took;
 use crate::command::args::Args;
 use crate::command::error::Result;
 use crate::command::host::{Later, Query};
@@ -35,7 +36,7 @@ use blocked::BlockedClient;
 use later::LaterJob;
 pub(super) use pool::POOL;
 use run::QueryRun;
-pub(super) use stats::register as register_info;
+pub(super) use stats::STATS;
 
 /// Answers a query, now or later.
 ///
@@ -49,11 +50,11 @@ pub(super) fn answer(
     let limits = settings::STATE.query_limits();
     let run = QueryRun::new(limits);
     if query.cost(limits.inline_samples).total() <= limits.inline_samples {
-        return query.answer(&run, reply);
+        return answer_with(context, reply, &run, &query);
     }
     let flags = context.flags();
     if !flags.may_wait() {
-        return query.answer(&run, reply);
+        return answer_with(context, reply, &run, &query);
     }
     let place = POOL.reserve(limits.max_queries)?;
     let job = Box::new(query.detach());
@@ -66,8 +67,26 @@ pub(super) fn answer(
 ///
 /// # Errors
 /// Those of the query.
-pub(super) fn answer_at_once(reply: &ServerReply<'_>, query: &impl Query) -> Result<()> {
-    query.answer(&QueryRun::new(settings::STATE.query_limits()), reply)
+pub(super) fn answer_at_once(
+    context: Context<'_>,
+    reply: &ServerReply<'_>,
+    query: &impl Query,
+) -> Result<()> {
+    let run = QueryRun::new(settings::STATE.query_limits());
+    answer_with(context, reply, &run, query)
+}
+
+/// Answers a query on the main thread, and counts it.
+fn answer_with(
+    context: Context<'_>,
+    reply: &ServerReply<'_>,
+    run: &QueryRun,
+    query: &impl Query,
+) -> Result<()> {
+    let answered = query.answer(run, reply);
+    STATS.end_inline(answered.as_ref().err());
+    took(context.server(), c"iot-query", run.elapsed());
+    answered
 }
 
 /// Does work now, or beside the main thread: see `Host::later`.

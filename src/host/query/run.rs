@@ -38,6 +38,11 @@ impl QueryRun {
         }
     }
 
+    /// How long ago it was asked.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.asked_at.elapsed()
+    }
+
     /// What is set to cancel it.
     pub(super) fn cancellation(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.is_cancelled)

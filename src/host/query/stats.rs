@@ -1,28 +1,28 @@
 //! What `INFO redis-iot_queries` tells.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::CStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use redis_module::raw::RedisModuleInfoCtx;
-
 use crate::command::error::Error;
-use crate::host::api::{self, Server};
-use crate::host::context::Context;
-use crate::host::guard;
+use crate::host::stats::timers;
 
 /// The counters of this process. Single numbers and no lock, because a crash report reads them in
 /// the middle of anything.
-pub(super) static STATS: Stats = Stats::new();
+pub(in crate::host) static STATS: Stats = Stats::new();
 
-/// Counters of the queries beside the main thread.
-pub(super) struct Stats {
+/// Counters of the queries, on the main thread and beside it.
+pub(in crate::host) struct Stats {
     /// Threads there are.
     pub(super) threads: AtomicU64,
     /// Queries that run now.
     pub(super) running: AtomicU64,
     /// Queries that wait for a thread.
     pub(super) waiting: AtomicU64,
-    /// Queries that ended, with an answer or without.
+    /// Queries that were answered on the main thread, or refused there.
+    inline: AtomicU64,
+    /// Those among them that took too long.
+    inline_timed_out: AtomicU64,
+    /// Queries that ended beside it, with an answer or without.
     ended: AtomicU64,
     /// Those among them whose client had gone.
     cancelled: AtomicU64,
@@ -40,6 +40,8 @@ impl Stats {
             threads: AtomicU64::new(0),
             running: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
+            inline: AtomicU64::new(0),
+            inline_timed_out: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             timed_out: AtomicU64::new(0),
@@ -48,7 +50,15 @@ impl Stats {
         }
     }
 
-    /// Counts a query that has ended.
+    /// Counts a query on the main thread.
+    pub(super) fn end_inline(&self, error: Option<&Error>) {
+        timers::add(&self.inline, 1);
+        if let Some(Error::TooLong(_)) = error {
+            timers::add(&self.inline_timed_out, 1);
+        }
+    }
+
+    /// Counts a query that has ended beside the main thread.
     pub(super) fn end(&self, error: Option<&Error>) {
         let kind = match error {
             Some(Error::Cancelled) => Some(&self.cancelled),
@@ -60,8 +70,11 @@ impl Stats {
         }
     }
 
-    fn lines(&self) -> [(&'static CStr, &AtomicU64); 8] {
+    /// All counters with their names.
+    pub(in crate::host) fn lines(&self) -> [(&'static CStr, &AtomicU64); 10] {
         [
+            (c"queries_inline", &self.inline),
+            (c"queries_inline_timed_out", &self.inline_timed_out),
             (c"query_threads", &self.threads),
             (c"queries_running", &self.running),
             (c"queries_waiting", &self.waiting),
@@ -72,33 +85,4 @@ impl Stats {
             (c"query_helpers", &self.helpers),
         ]
     }
-}
-
-/// Registers the section.
-///
-/// # Errors
-/// What the server refused.
-pub(in crate::host) fn register(context: Context<'_>) -> Result<(), String> {
-    // SAFETY: the context is alive and knows its module; the callback is one of ours.
-    if unsafe { (context.table().register_info)(context.raw(), Some(info)) } != api::OK {
-        return Err("the server refused the section of INFO".into());
-    }
-    Ok(())
-}
-
-unsafe extern "C" fn info(info: *mut RedisModuleInfoCtx, _for_crash_report: c_int) {
-    // SAFETY: the callback is registered with a `Server`.
-    let table = unsafe { Server::resolved() }.table();
-    guard::or_fail((), || {
-        // SAFETY: the server passes a context that lives until this returns.
-        let wanted = unsafe { (table.info_section)(info, c"queries".as_ptr()) };
-        if wanted != api::OK {
-            return;
-        }
-        for (name, counter) in STATS.lines() {
-            let value = counter.load(Ordering::Relaxed);
-            // SAFETY: as above; the name is NUL-terminated and is copied.
-            unsafe { (table.info_number)(info, name.as_ptr(), value) };
-        }
-    });
 }
