@@ -379,9 +379,9 @@ fn random_operations_do_what_the_model_does() {
         for step in 0..4000 {
             let now_ms = step * 50;
             track(&mut fleet, &mut models, &mut random, now_ms);
-            while let Some(number) = fleet.pop_expired(now_ms) {
-                let id = fleet.device(number).unwrap().id().to_vec();
-                let model = models.remove(&id).unwrap();
+            for id in fleet.take_expired(now_ms, usize::MAX) {
+                let number = fleet.number(&id).unwrap();
+                let model = models.remove(&*id).unwrap();
                 assert!(model.due_ms.unwrap() <= now_ms);
                 assert_eq!(fleet.remove(number), Some(model.now()));
             }

@@ -60,6 +60,13 @@ pub enum Error {
 /// The result of a command.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+impl Error {
+    /// More of something than there may be.
+    pub const fn limit(what: &'static str, max: usize) -> Self {
+        Self::Engine(engine::Error::limit(what, max))
+    }
+}
+
 impl From<engine::Error> for Error {
     fn from(error: engine::Error) -> Self {
         Self::Engine(error)

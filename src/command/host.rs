@@ -108,6 +108,18 @@ impl<S> Slot<S> {
             Self::Foreign => Err(Error::WrongType),
         }
     }
+
+    /// The value, or nothing where there is none.
+    ///
+    /// # Errors
+    /// `WrongType`.
+    pub fn optional(self) -> Result<Option<S>> {
+        match self {
+            Self::Open(value) => Ok(Some(value)),
+            Self::Missing => Ok(None),
+            Self::Foreign => Err(Error::WrongType),
+        }
+    }
 }
 
 /// The server's settings for series that say nothing of their own.

@@ -122,7 +122,7 @@ fn check<H: Host>(host: &H, source: Key<'_>, destination: Key<'_>, given: &Given
         ));
     }
     if source.name.len().max(destination.name.len()) > MAX_KEY_BYTES {
-        return Err(limit("bytes in a key of a rule", MAX_KEY_BYTES));
+        return Err(Error::limit("bytes in a key of a rule", MAX_KEY_BYTES));
     }
     match host.read(source) {
         Slot::Missing => return Err(Error::NoSuchKey),
@@ -148,7 +148,7 @@ fn check<H: Host>(host: &H, source: Key<'_>, destination: Key<'_>, given: &Given
 
 fn check_source(series: &Series, given: &Given) -> Result<()> {
     if series.links().rules().len() == MAX_RULES {
-        return Err(limit("rules of a series", MAX_RULES));
+        return Err(Error::limit("rules of a series", MAX_RULES));
     }
     check_retention(
         series.options().retention_ms,
@@ -176,11 +176,6 @@ pub(super) fn check_new_retention(series: &Series, retention_ms: i64) -> Result<
     check_retention(retention_ms, shortest_ms)
 }
 
-fn limit(what: &'static str, max: usize) -> Error {
-    let max = max as u64;
-    engine::Error::Limit { what, max }.into()
-}
-
 /// Whether rules lead from the destination back to the source, or would be too many in a chain.
 pub(super) fn check_circle<H: Host>(host: &H, source: &[u8], destination: &[u8]) -> Result<()> {
     let above = rules_above(host, source);
@@ -188,7 +183,7 @@ pub(super) fn check_circle<H: Host>(host: &H, source: &[u8], destination: &[u8])
     while let Some(path) = paths.pop() {
         let Some(last) = path.last() else { continue };
         if above + path.len() > MAX_CHAIN {
-            return Err(limit("rules in a chain", MAX_CHAIN));
+            return Err(Error::limit("rules in a chain", MAX_CHAIN));
         }
         let Slot::Open(series) = host.read_found(&host.found(last)) else {
             continue;

@@ -123,6 +123,25 @@ impl fmt::Display for Number {
 /// The engine's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+impl Error {
+    /// More of something than there may be.
+    pub const fn limit(what: &'static str, max: usize) -> Self {
+        let max = max as u64;
+        Self::Limit { what, max }
+    }
+
+    /// Refuses more of something than there may be.
+    ///
+    /// # Errors
+    /// `Limit`.
+    pub const fn within(count: usize, what: &'static str, max: usize) -> Result<()> {
+        if count > max {
+            return Err(Self::limit(what, max));
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,9 +5,10 @@
 //! It is pure. There is no server here, no clock, no I/O and no static state: time comes in as an
 //! argument, so every operation can be replayed with the same result.
 //!
-//! A [`Series`] is the noun everything turns on; [`codec`] packs its samples, [`persist`] alone
-//! knows the stored bytes, [`index`] finds series by their labels,
-//! [`rule`] keeps aggregates of one series in another, [`policy`] says which series get rules.
+//! A [`Series`] is the noun everything turns on; [`codec`] packs its samples, [`persist`] has the
+//! stored form of values (shapes, and the visits and bindings of [`watch`], write their own part),
+//! [`index`] finds series by their labels, [`rule`] keeps aggregates of one series in another,
+//! [`policy`] says which series get rules.
 //!
 //! A [`fleet::Fleet`] knows where devices are, a [`fence::FenceSet`] where fences are, both in terms of
 //! [`geo`]; [`watch`] says who enters and who leaves.

@@ -62,8 +62,8 @@ impl Policy {
         template: &[u8],
     ) -> Result<Self> {
         selector.push([AGGREGATION_LABEL, BUCKET_LABEL].map(is_missing).to_vec());
-        within(rules.len(), "rules of a policy", MAX_POLICY_RULES)?;
-        within(template.len(), "bytes in DESTINATION", MAX_TEMPLATE_BYTES)?;
+        Error::within(rules.len(), "rules of a policy", MAX_POLICY_RULES)?;
+        Error::within(template.len(), "bytes in DESTINATION", MAX_TEMPLATE_BYTES)?;
         let policy = Self {
             filters: filters.iter().map(|&filter| filter.into()).collect(),
             selector,
@@ -180,14 +180,6 @@ fn is_missing(label: &[u8]) -> Matcher {
         predicate: Predicate::Present,
         negated: true,
     }
-}
-
-fn within(count: usize, what: &'static str, max: usize) -> Result<()> {
-    if count > max {
-        let max = max as u64;
-        return Err(Error::Limit { what, max });
-    }
-    Ok(())
 }
 
 /// Whether two keys are sure to lie in the same slot of a cluster.

@@ -224,11 +224,8 @@ impl Drop for OpenKey<'_> {
     }
 }
 
-/// A series open for reading. The fields are dropped in this order: the key is closed last.
-pub(super) struct ReadSeries<'c> {
-    series: Ref<'c, Series>,
-    _key: OpenKey<'c>,
-}
+/// A series open for reading.
+pub(super) type ReadSeries<'c> = ReadValue<'c, Series>;
 
 /// A series open for writing. If something was written, clients that watch or cache the key are
 /// told when it is closed. The server's own way would tell them of every key opened for writing,
@@ -237,18 +234,6 @@ pub(super) struct WriteSeries<'c> {
     series: Changing<'c, Series>,
     changed: bool,
     key: OpenKey<'c>,
-}
-
-impl<'c> ReadSeries<'c> {
-    /// # Panics
-    /// Where the same series is open for writing.
-    #[inline]
-    pub(super) fn new(key: OpenKey<'c>, stored: &'c Stored<Series>) -> Self {
-        Self {
-            series: stored.borrow(),
-            _key: key,
-        }
-    }
 }
 
 impl<'c> WriteSeries<'c> {
@@ -268,15 +253,6 @@ impl<'c> WriteSeries<'c> {
         let mut created = Self::new(key, stored);
         created.changed = true;
         created
-    }
-}
-
-impl Deref for ReadSeries<'_> {
-    type Target = Series;
-
-    #[inline]
-    fn deref(&self) -> &Series {
-        &self.series
     }
 }
 
@@ -342,7 +318,7 @@ pub(super) struct WriteValue<'c, V: Value> {
     key: OpenKey<'c>,
 }
 
-impl<'c, V: Value> ReadValue<'c, V> {
+impl<'c, V> ReadValue<'c, V> {
     /// # Panics
     /// Where the same value is open for writing.
     pub(super) fn new(key: OpenKey<'c>, stored: &'c Stored<V>) -> Self {

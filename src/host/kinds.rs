@@ -195,11 +195,9 @@ impl Kind for Fleet {
 
     /// `IOT.FLEET RESTORE key payload`, where the payload is a byte for the version and the records.
     unsafe fn rewrite(&self, stream: &Stream<'_>, key: *mut RedisModuleString) {
-        let payload = payload(Self::VERSION, |records| {
-            persist::write_bound_fleet(self, records);
-        });
+        let write = |records: &mut _| persist::write_bound_fleet(self, records);
         // SAFETY: the caller guarantees stream and key.
-        unsafe { stream.emit_sub(c"IOT.FLEET", c"RESTORE", key, &[payload]) };
+        unsafe { emit_restore::<Self>(c"IOT.FLEET", stream, key, write) };
     }
 
     fn memory_bytes(&self, _server: Server) -> usize {
@@ -245,11 +243,9 @@ impl Kind for FenceSet {
 
     /// `IOT.FENCE RESTORE key payload`, as for a fleet.
     unsafe fn rewrite(&self, stream: &Stream<'_>, key: *mut RedisModuleString) {
-        let payload = payload(Self::VERSION, |records| {
-            persist::write_fences(self, records);
-        });
+        let write = |records: &mut _| persist::write_fences(self, records);
         // SAFETY: the caller guarantees stream and key.
-        unsafe { stream.emit_sub(c"IOT.FENCE", c"RESTORE", key, &[payload]) };
+        unsafe { emit_restore::<Self>(c"IOT.FENCE", stream, key, write) };
     }
 
     fn memory_bytes(&self, _server: Server) -> usize {
@@ -274,12 +270,21 @@ impl Kind for FenceSet {
     }
 }
 
-/// A version, which is one byte, and records.
-fn payload(version: u32, write: impl FnOnce(&mut persist::Buffer)) -> Vec<u8> {
-    let version = u8::try_from(version).expect("BUG: the version of a type over 255");
+/// Writes the command that brings a value back: its payload is the version, as one byte, and records.
+///
+/// # Safety
+/// The stream is a rewrite's, and `key` is alive.
+unsafe fn emit_restore<K: Kind>(
+    container: &CStr,
+    stream: &Stream<'_>,
+    key: *mut RedisModuleString,
+    write: impl FnOnce(&mut persist::Buffer),
+) {
+    let version = u8::try_from(K::VERSION).expect("BUG: the version of a type over 255");
     let mut records = persist::Buffer {
         bytes: vec![version],
     };
     write(&mut records);
-    records.bytes
+    // SAFETY: the caller guarantees stream and key.
+    unsafe { stream.emit_sub(container, c"RESTORE", key, &[records.bytes]) };
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::reader::Reader;
-use super::{MAX_LIST_VALUES, OR, Result, within};
+use super::{MAX_LIST_VALUES, OR, Result};
 use crate::command::error::{Error, Token};
 use crate::engine;
 use crate::engine::index::{Comparison, Glob, Matcher, Predicate, Regex, Values, number};
@@ -122,7 +122,7 @@ fn list(reader: &mut Reader<'_>) -> Result<Predicate> {
             return Err(reader.refuse("an empty value in a list", from));
         }
         values.push(value);
-        within(values.len(), "values in a list", MAX_LIST_VALUES)?;
+        engine::Error::within(values.len(), "values in a list", MAX_LIST_VALUES)?;
         if reader.eat(b")") {
             return Ok(Predicate::In(Values::new(
                 values.iter().map(|value| &**value),

@@ -39,24 +39,16 @@ pub fn parse(arguments: &[&[u8]]) -> Result<Selector> {
         return Err(Error::MissingValue("FILTER"));
     }
     let bytes = arguments.iter().map(|argument| argument.len()).sum();
-    within(bytes, "bytes in a filter", MAX_FILTER_BYTES)?;
+    engine::Error::within(bytes, "bytes in a filter", MAX_FILTER_BYTES)?;
     let mut selector = Selector::default();
     let mut matchers = 0;
     for argument in arguments {
         let group = group(Reader::new(argument))?;
         matchers += group.len();
-        within(matchers, "matchers in a filter", MAX_MATCHERS)?;
+        engine::Error::within(matchers, "matchers in a filter", MAX_MATCHERS)?;
         selector.push(group);
     }
     Ok(selector)
-}
-
-fn within(count: usize, what: &'static str, max: usize) -> Result<()> {
-    if count > max {
-        let max = max as u64;
-        return Err(Error::Engine(engine::Error::Limit { what, max }));
-    }
-    Ok(())
 }
 
 /// Reads one argument: a matcher, or several in parentheses of which one must hold.
@@ -67,7 +59,7 @@ fn group(mut reader: Reader<'_>) -> Result<Vec<Matcher>> {
     let mut matchers = Vec::new();
     loop {
         matchers.push(matcher::read(&mut reader, Place::Group)?);
-        within(matchers.len(), "matchers in a filter", MAX_MATCHERS)?;
+        engine::Error::within(matchers.len(), "matchers in a filter", MAX_MATCHERS)?;
         if reader.eat(b")") {
             break;
         }

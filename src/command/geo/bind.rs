@@ -10,10 +10,10 @@
 //! A binding belongs to the fleet. It names the set, which may come later, or be another one day: then
 //! all devices are compared with it, from the timer.
 
-use super::count;
 use super::given::detect;
-use super::sinks::{self, SINKS, limit, sink};
+use super::sinks::{self, SINKS, sink};
 use super::watch::{Changes, Sets};
+use super::{count, open_or_create, release};
 use crate::command::Command;
 use crate::command::args::Args;
 use crate::command::creation::set;
@@ -50,7 +50,7 @@ fn parse<'a>(args: &mut Args<'a>) -> Result<(Key<'a>, Key<'a>, Binding)> {
     args.take("subcommand")?;
     let (fleet, fences) = (args.key()?, args.key()?);
     if fences.name.len() > MAX_KEY_BYTES || fleet.name.len() > MAX_KEY_BYTES {
-        return Err(limit("bytes in the key of a binding", MAX_KEY_BYTES));
+        return Err(Error::limit("bytes in the key of a binding", MAX_KEY_BYTES));
     }
     let (mut kinds, mut group, mut outside_cap) = (None, None, None);
     let mut sinks: Vec<Sink> = Vec::new();
@@ -122,13 +122,9 @@ impl Command for FenceBind {
                 return Err(Error::WrongType);
             }
         }
-        let mut fleet = match host.write_value::<Fleet>(key.into()) {
-            Slot::Open(fleet) => fleet,
-            Slot::Foreign => return Err(Error::WrongType),
-            Slot::Missing => host.create_value(key.into(), Fleet::default()),
-        };
+        let mut fleet = open_or_create(host, key)?;
         if !fleet.bind(binding) {
-            return Err(limit("bindings of a fleet", MAX_BINDINGS));
+            return Err(Error::limit("bindings of a fleet", MAX_BINDINGS));
         }
         fleet.changed();
         drop(fleet);
@@ -162,15 +158,9 @@ impl Command for FenceUnbind {
         args.take("subcommand")?;
         let (key, fences) = (args.key()?, args.key()?);
         args.finish()?;
-        let mut fleet = match host.write_value::<Fleet>(key.into()) {
-            Slot::Open(fleet) => fleet,
-            Slot::Foreign => return Err(Error::WrongType),
-            Slot::Missing => {
-                host.reply().integer(0);
-                return Ok(());
-            }
-        };
-        let Some(unbound) = fleet.unbind(fences.name) else {
+        let mut fleet = host.write_value::<Fleet>(key.into()).optional()?;
+        let unbound = fleet.as_mut().and_then(|fleet| fleet.unbind(fences.name));
+        let (Some(mut fleet), Some(unbound)) = (fleet, unbound) else {
             host.reply().integer(0);
             return Ok(());
         };
@@ -180,11 +170,7 @@ impl Command for FenceUnbind {
             changes.end_all((key.name, &fleet), &unbound, &sets, host.now_ms());
         }
         fleet.changed();
-        let is_over = fleet.is_trivial();
-        drop(fleet);
-        if is_over {
-            host.remove_value::<Fleet>(key.into());
-        }
+        release(host, key.into(), fleet);
         host.replicate_verbatim();
         host.notify(c"iot.fence.unbind", key);
         changes.outbox.send(host);
@@ -216,13 +202,9 @@ impl Command for FenceBindings {
         let key = args.key()?;
         args.finish()?;
         let reply = host.reply();
-        let fleet = match host.read_value::<Fleet>(Name::from(key)) {
-            Slot::Open(fleet) => fleet,
-            Slot::Foreign => return Err(Error::WrongType),
-            Slot::Missing => {
-                reply.array(0);
-                return Ok(());
-            }
+        let Some(fleet) = host.read_value::<Fleet>(Name::from(key)).optional()? else {
+            reply.array(0);
+            return Ok(());
         };
         reply.array(fleet.bindings().len() + fleet.roams().len());
         for binding in fleet.bindings() {

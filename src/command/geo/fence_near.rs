@@ -1,10 +1,11 @@
 //! `IOT.FENCE NEAR fences lon lat [RADIUS m] [COUNT n] [WITHDIST]`: the fences nearest to a place.
 
 use super::attempt::{Attempt, Search};
-use super::fence_read::{COUNT, key, open, page_len, question};
+use super::fence_read::{key, open, question};
 use super::ground::Fences;
+use super::paging::Paging;
 use super::shape::{LAT, LON, RADIUS};
-use super::{count, metres, point};
+use super::{metres, point};
 use crate::command::Command;
 use crate::command::args::Args;
 use crate::command::creation::set;
@@ -42,7 +43,7 @@ impl Command for FenceNear {
     fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
         let key = key(&mut args)?;
         let point = point(&mut args)?;
-        let (mut radius_m, mut most, mut with_distance) = (None, None, false);
+        let (mut radius_m, mut paging, mut with_distance) = (None, Paging::default(), false);
         while !args.is_empty() {
             if args.keyword("RADIUS") {
                 set(
@@ -50,19 +51,12 @@ impl Command for FenceNear {
                     "RADIUS",
                     metres(&mut args, "RADIUS", RADIUS)?,
                 )?;
-            } else if args.keyword("COUNT") {
-                set(
-                    &mut most,
-                    "COUNT",
-                    count(&mut args, "COUNT", COUNT, 1..=i64::MAX)?,
-                )?;
             } else if args.keyword("WITHDIST") {
                 with_distance = true;
-            } else {
+            } else if !paging.take_count(&mut args)? {
                 args.finish()?;
             }
         }
-        let most = page_len(most.unwrap_or(DEFAULT_COUNT), host.limits().results());
         let Some(set) = open(host, key)? else {
             host.reply().array(0);
             return Ok(());
@@ -71,7 +65,7 @@ impl Command for FenceNear {
             fences: Fences::Open(&set),
             point,
             radius_m: radius_m.unwrap_or(EVERYWHERE_M),
-            most,
+            most: paging.most(DEFAULT_COUNT, &host.limits()),
             with_distance,
             attempt: Attempt::default(),
         })

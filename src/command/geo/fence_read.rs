@@ -8,13 +8,14 @@
 //! IOT.FENCE INFO fences
 //! ```
 
+use super::paging::Paging;
+use super::point;
 use super::shape::{LAT, LON};
-use super::{count, point};
 use crate::command::Command;
 use crate::command::args::Args;
 use crate::command::creation::set;
 use crate::command::error::{Error, Result};
-use crate::command::host::{Host, Key, Name, Reply, Slot};
+use crate::command::host::{Host, Key, Name, Reply};
 use crate::command::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::fence::{Fence, FenceSet, Group, Options};
 use crate::engine::geo::geojson;
@@ -54,11 +55,7 @@ pub(super) fn open<'h, H: Host>(
     host: &'h H,
     key: Key<'_>,
 ) -> Result<Option<H::ReadValue<'h, FenceSet>>> {
-    match host.read_value::<FenceSet>(Name::Argument(key)) {
-        Slot::Open(set) => Ok(Some(set)),
-        Slot::Foreign => Err(Error::WrongType),
-        Slot::Missing => Ok(None),
-    }
+    host.read_value::<FenceSet>(Name::Argument(key)).optional()
 }
 
 /// Reads the key behind the subcommand.
@@ -169,33 +166,21 @@ impl Command for FenceList {
 
     fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
         let key = key(&mut args)?;
-        let (mut group, mut pattern, mut page, mut cursor) = (None, None, None, None);
+        let (mut group, mut pattern, mut paging) = (None, None, Paging::default());
         while !args.is_empty() {
             if args.keyword("GROUP") {
                 set(&mut group, "GROUP", args.take("GROUP")?)?;
             } else if args.keyword("MATCH") {
                 set(&mut pattern, "MATCH", Glob::new(args.take("MATCH")?)?)?;
-            } else if args.keyword("COUNT") {
-                set(
-                    &mut page,
-                    "COUNT",
-                    count(&mut args, "COUNT", COUNT, 1..=i64::MAX)?,
-                )?;
-            } else if args.keyword("CURSOR") {
-                let at = count(&mut args, "CURSOR", CURSOR, 0..=u32::MAX.into())?;
-                set(&mut cursor, "CURSOR", at)?;
-            } else {
+            } else if !(paging.take_count(&mut args)? || paging.take_cursor(&mut args)?) {
                 args.finish()?;
             }
         }
         let set = open(host, key)?;
-        let most = page_len(page.unwrap_or(DEFAULT_PAGE), host.limits().results());
-        let first = cursor
-            .and_then(|cursor| cursor.try_into().ok())
-            .unwrap_or(0);
+        let most = paging.most(DEFAULT_PAGE, &host.limits());
         let mut ids: Vec<&[u8]> = Vec::new();
         let mut next = 0;
-        let fences = set.iter().flat_map(|set| set.from(first));
+        let fences = set.iter().flat_map(|set| set.from(paging.first()));
         for (looks, (number, fence)) in fences.enumerate() {
             if ids.len() == most || looks == MAX_LOOKS {
                 next = number;
@@ -217,14 +202,6 @@ impl Command for FenceList {
         reply.texts(ids.into_iter());
         Ok(())
     }
-}
-
-pub(super) const COUNT: &str = "COUNT must be a positive integer";
-pub(super) const CURSOR: &str = "CURSOR must be a number that a page came with";
-
-/// The length of a page that a client may have.
-pub(super) fn page_len(wanted: i64, most: usize) -> usize {
-    usize::try_from(wanted).unwrap_or(usize::MAX).min(most)
 }
 
 /// `IOT.FENCE COUNT`.

@@ -10,7 +10,7 @@
 //!         JITTER yes|no | LATE TRAIL|DROP | EXPIRE ms
 //! ```
 
-use super::fence_read::{COUNT, CURSOR, page_len};
+use super::paging::Paging;
 use super::{count, metres};
 use crate::command::Command;
 use crate::command::args::Args;
@@ -19,7 +19,9 @@ use crate::command::duration;
 use crate::command::error::{Error, Result, Token};
 use crate::command::host::{Host, Name, Reply, Slot, ValueWriter};
 use crate::command::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
-use crate::engine::fleet::{Filter, Fleet, Late, MAX_TRAIL_LEN, Options};
+use crate::engine::fleet::{
+    Cursor, Device, Filter, Fleet, Late, MAX_TRAIL_LEN, Options, Size, Wanted,
+};
 use crate::engine::index::Glob;
 
 /// Devices of a page of a list where the client says nothing.
@@ -214,7 +216,7 @@ impl Command for FleetInfo {
         access: Access::Read,
         summary: "What there is to know of a fleet",
         since: "0.1.0",
-        complexity: "O(1)",
+        complexity: "O(D) where D is the number of devices, of which the bytes are added up",
         args: &[Arg::named_key("fleet")],
     };
 
@@ -296,49 +298,33 @@ impl Command for FleetList {
     fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
         args.take("subcommand")?;
         let key = args.key()?;
-        let (mut pattern, mut page, mut cursor) = (None, None, None);
+        let (mut pattern, mut paging) = (None, Paging::default());
         while !args.is_empty() {
             if args.keyword("MATCH") {
                 set(&mut pattern, "MATCH", Glob::new(args.take("MATCH")?)?)?;
-            } else if args.keyword("COUNT") {
-                set(
-                    &mut page,
-                    "COUNT",
-                    count(&mut args, "COUNT", COUNT, 1..=i64::MAX)?,
-                )?;
-            } else if args.keyword("CURSOR") {
-                let at = count(&mut args, "CURSOR", CURSOR, 0..=u32::MAX.into())?;
-                set(&mut cursor, "CURSOR", at)?;
-            } else {
+            } else if !(paging.take_count(&mut args)? || paging.take_cursor(&mut args)?) {
                 args.finish()?;
             }
         }
-        let fleet = match host.read_value::<Fleet>(Name::from(key)) {
-            Slot::Open(fleet) => Some(fleet),
-            Slot::Foreign => return Err(Error::WrongType),
-            Slot::Missing => None,
+        let fleet = host.read_value::<Fleet>(Name::from(key)).optional()?;
+        let wanted = Wanted {
+            glob: pattern.as_ref(),
+            ..Wanted::default()
         };
-        let most = page_len(page.unwrap_or(DEFAULT_PAGE), host.limits().results());
-        let first = cursor
-            .and_then(|cursor| cursor.try_into().ok())
-            .unwrap_or(0);
-        let (mut ids, mut next): (Vec<&[u8]>, u32) = (Vec::new(), 0);
-        let devices = fleet.iter().flat_map(|fleet| fleet.from(first));
-        for (looks, (number, device)) in devices.enumerate() {
-            if ids.len() == most || looks == MAX_LOOKS {
-                next = number;
-                break;
-            }
-            if pattern
-                .as_ref()
-                .is_none_or(|glob| glob.matches(device.id()))
-            {
-                ids.push(device.id());
-            }
-        }
+        let size = Size {
+            limit: paging.most(DEFAULT_PAGE, &host.limits()),
+            budget: MAX_LOOKS,
+        };
+        let from = Cursor(paging.first().into());
+        let page = fleet.as_ref().map(|fleet| fleet.list(&wanted, size, from));
+        let page = page.unwrap_or_default();
+        let devices = page.devices.iter();
+        let devices = devices.filter_map(|&number| fleet.as_ref()?.device(number));
+        let ids: Vec<&[u8]> = devices.map(Device::id).collect();
+        let next = page.next.and_then(|Cursor(next)| next.try_into().ok());
         let reply = host.reply();
         reply.array(2);
-        reply.integer(next.into());
+        reply.integer(next.unwrap_or(0));
         reply.texts(ids.into_iter());
         Ok(())
     }

@@ -8,7 +8,6 @@
 
 use super::limits::Limits;
 use super::shape::shape;
-use super::sinks::limit;
 use super::{count, finite, metres};
 use crate::command::args::Args;
 use crate::command::creation::set;
@@ -200,7 +199,7 @@ fn counted(args: &mut Args<'_>, what: &'static str, max: usize) -> Result<i64> {
     if usize::try_from(items).is_ok_and(|items| items <= max) {
         Ok(items)
     } else {
-        Err(limit(what, max))
+        Err(Error::limit(what, max))
     }
 }
 

@@ -2,16 +2,13 @@
 //! shape.
 
 use super::attempt::{Attempt, Search};
-use super::count;
-use super::fence_read::{CURSOR, page_len};
 use super::ground::Fences;
+use super::paging::Paging;
 use super::shape::{SHAPE, shape};
-use super::within::LIMIT;
 use crate::command::Command;
 use crate::command::args::Args;
-use crate::command::creation::set;
 use crate::command::error::{Error, Result};
-use crate::command::host::{Host, Name, Query, Reply, Run, Slot};
+use crate::command::host::{Host, Name, Query, Reply, Run};
 use crate::command::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::fence::{FenceSet, Meeting};
 use crate::engine::geo::Shape;
@@ -52,36 +49,21 @@ impl Command for Intersects {
             args.finish()?;
             return Err(Error::MissingValue("shape"));
         };
-        let (mut limit, mut cursor) = (None, None);
+        let mut paging = Paging::default();
         while !args.is_empty() {
-            if args.keyword("LIMIT") {
-                set(
-                    &mut limit,
-                    "LIMIT",
-                    count(&mut args, "LIMIT", LIMIT, 1..=i64::MAX)?,
-                )?;
-            } else if args.keyword("CURSOR") {
-                let at = count(&mut args, "CURSOR", CURSOR, 0..=u32::MAX.into())?;
-                set(&mut cursor, "CURSOR", at)?;
-            } else {
+            if !(paging.take_limit(&mut args)? || paging.take_cursor(&mut args)?) {
                 args.finish()?;
             }
         }
-        let limit = page_len(limit.unwrap_or(DEFAULT_LIMIT), host.limits().results());
-        let first = cursor.and_then(|cursor| cursor.try_into().ok());
-        let fences = match host.read_value::<FenceSet>(Name::from(key)) {
-            Slot::Open(fences) => fences,
-            Slot::Foreign => return Err(Error::WrongType),
-            Slot::Missing => {
-                reply_page(host.reply(), None, 0);
-                return Ok(());
-            }
+        let Some(fences) = host.read_value::<FenceSet>(Name::from(key)).optional()? else {
+            reply_page(host.reply(), None, 0);
+            return Ok(());
         };
         host.answer(Question {
             fences: Fences::Open(&fences),
             shape,
-            first: first.unwrap_or(0),
-            limit,
+            first: paging.first(),
+            limit: paging.most(DEFAULT_LIMIT, &host.limits()),
             attempt: Attempt::default(),
         })
     }

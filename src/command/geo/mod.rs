@@ -30,6 +30,7 @@ mod intersects;
 mod limits;
 mod nearby;
 mod outbox;
+mod paging;
 mod position;
 mod restore;
 mod roam;
@@ -60,8 +61,10 @@ pub use within::Within;
 
 use super::args::Args;
 use super::error::{Error, Result, Token};
+use super::host::{Host, Key, Name};
 use super::number;
 use super::spec::{Access, Effect, Keys, Spec};
+use crate::engine::fleet::Fleet;
 use crate::engine::geo::Point;
 
 /// What there is to say of a command that others are parts of.
@@ -86,6 +89,21 @@ pub const FLEET: Spec = container("IOT.FLEET", "Fleets of devices that move");
 pub const FENCE: Spec = container("IOT.FENCE", "Sets of geofences, and what they watch");
 /// `IOT.ROAM` of `IOT.ROAM BIND` and so on.
 pub const ROAM: Spec = container("IOT.ROAM", "Devices that come near each other");
+
+/// Opens a fleet, or makes one.
+fn open_or_create<'h, H: Host>(host: &'h H, key: Key<'_>) -> Result<H::WriteValue<'h, Fleet>> {
+    let open = host.write_value::<Fleet>(key.into()).optional()?;
+    Ok(open.unwrap_or_else(|| host.create_value(key.into(), Fleet::default())))
+}
+
+/// Closes a fleet of which something was taken; it is no key any more where nothing is left.
+fn release<H: Host>(host: &H, name: Name<'_>, fleet: H::WriteValue<'_, Fleet>) {
+    let is_over = fleet.is_trivial();
+    drop(fleet);
+    if is_over {
+        host.remove_value::<Fleet>(name);
+    }
+}
 
 /// Reads a longitude and a latitude.
 #[inline]

@@ -8,11 +8,11 @@
 //! `DESC` turns the order of what is found around; the nearest are found all the same.
 
 use super::attempt::{Attempt, Search};
-use super::fence_read::{COUNT, page_len};
 use super::found::{Asked, WHERE};
 use super::ground::Ground;
+use super::paging::Paging;
 use super::shape::{LAT, LON, RADIUS};
-use super::{count, metres, point};
+use super::{metres, point};
 use crate::command::Command;
 use crate::command::args::Args;
 use crate::command::creation::set;
@@ -68,8 +68,8 @@ impl Command for Nearby {
         } else {
             Ok(point(&mut args)?)
         };
-        let (mut radius_m, mut most, mut is_descending) = (None, None, None);
-        let mut asked = Asked::default();
+        let (mut radius_m, mut is_descending) = (None, None);
+        let (mut paging, mut asked) = (Paging::default(), Asked::default());
         while !args.is_empty() {
             if args.keyword("RADIUS") {
                 set(
@@ -77,17 +77,11 @@ impl Command for Nearby {
                     "RADIUS",
                     metres(&mut args, "RADIUS", RADIUS)?,
                 )?;
-            } else if args.keyword("COUNT") {
-                set(
-                    &mut most,
-                    "COUNT",
-                    count(&mut args, "COUNT", COUNT, 1..=i64::MAX)?,
-                )?;
             } else if args.keyword("ASC") {
                 set(&mut is_descending, "ASC or DESC", false)?;
             } else if args.keyword("DESC") {
                 set(&mut is_descending, "ASC or DESC", true)?;
-            } else if !asked.take(&mut args)? {
+            } else if !(paging.take_count(&mut args)? || asked.take(&mut args)?) {
                 args.finish()?;
             }
         }
@@ -112,7 +106,7 @@ impl Command for Nearby {
         let near = Near {
             center,
             radius_m: radius_m.unwrap_or(f64::INFINITY),
-            count: page_len(most.unwrap_or(DEFAULT_COUNT), host.limits().results()),
+            count: paging.most(DEFAULT_COUNT, &host.limits()),
         };
         host.answer(Question {
             ground: Ground::Open(&fleet),

@@ -2,8 +2,8 @@
 
 use crate::command::Command;
 use crate::command::args::Args;
-use crate::command::error::{Error, Result};
-use crate::command::host::{Host, Name, Reply, Slot};
+use crate::command::error::Result;
+use crate::command::host::{Host, Name, Reply};
 use crate::command::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::fleet::{Device, Fields, Fleet, Value};
 
@@ -30,11 +30,7 @@ impl Command for Position {
 
     fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
         let key = args.key()?;
-        let fleet = match host.read_value::<Fleet>(Name::from(key)) {
-            Slot::Open(fleet) => Some(fleet),
-            Slot::Foreign => return Err(Error::WrongType),
-            Slot::Missing => None,
-        };
+        let fleet = host.read_value::<Fleet>(Name::from(key)).optional()?;
         let reply = host.reply();
         reply.array(args.len());
         for id in args.rest() {

@@ -8,13 +8,13 @@
 //! `others` is another fleet, or the same. Pairs that are near each other when a fleet is bound are taken
 //! as known.
 
-use super::metres;
-use super::sinks::{self, SINKS, limit, sink};
+use super::sinks::{self, SINKS, sink};
+use super::{metres, open_or_create, release};
 use crate::command::Command;
 use crate::command::args::Args;
 use crate::command::creation::set;
 use crate::command::error::{Error, Result};
-use crate::command::host::{Host, Name, Reply, Slot, ValueWriter};
+use crate::command::host::{Host, Reply, Slot, ValueWriter};
 use crate::command::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::fleet::Fleet;
 use crate::engine::rule::MAX_KEY_BYTES;
@@ -55,7 +55,7 @@ impl Command for RoamBind {
         args.take("subcommand")?;
         let (key, others) = (args.key()?, args.key()?);
         if key.name.len() > MAX_KEY_BYTES || others.name.len() > MAX_KEY_BYTES {
-            return Err(limit("bytes in the key of a fleet", MAX_KEY_BYTES));
+            return Err(Error::limit("bytes in the key of a fleet", MAX_KEY_BYTES));
         }
         let (mut radius_m, mut sinks): (Option<f64>, Vec<Sink>) = (None, Vec::new());
         while !args.is_empty() {
@@ -81,18 +81,14 @@ impl Command for RoamBind {
                 return Err(Error::WrongType);
             }
         }
-        let mut fleet = match host.write_value::<Fleet>(Name::from(key)) {
-            Slot::Open(fleet) => fleet,
-            Slot::Foreign => return Err(Error::WrongType),
-            Slot::Missing => host.create_value(Name::from(key), Fleet::default()),
-        };
+        let mut fleet = open_or_create(host, key)?;
         let roam = Roam {
             others: others.name.into(),
             radius_m,
             sinks,
         };
         if !fleet.roam(roam) {
-            return Err(limit("fleets that a fleet roams among", MAX_ROAMS));
+            return Err(Error::limit("fleets that a fleet roams among", MAX_ROAMS));
         }
         fleet.changed();
         drop(fleet);
@@ -125,24 +121,12 @@ impl Command for RoamUnbind {
         args.take("subcommand")?;
         let (key, others) = (args.key()?, args.key()?);
         args.finish()?;
-        let mut fleet = match host.write_value::<Fleet>(Name::from(key)) {
-            Slot::Open(fleet) => fleet,
-            Slot::Foreign => return Err(Error::WrongType),
-            Slot::Missing => {
-                host.reply().integer(0);
-                return Ok(());
-            }
-        };
-        let is_ended = fleet.end_roam(others.name);
-        if is_ended {
+        let mut fleet = host.write_value::<Fleet>(key.into()).optional()?;
+        let ended = fleet.take_if(|fleet| fleet.end_roam(others.name));
+        let is_ended = ended.is_some();
+        if let Some(mut fleet) = ended {
             fleet.changed();
-        }
-        let is_over = is_ended && fleet.is_trivial();
-        drop(fleet);
-        if is_over {
-            host.remove_value::<Fleet>(Name::from(key));
-        }
-        if is_ended {
+            release(host, key.into(), fleet);
             host.replicate_verbatim();
             host.notify(c"iot.roam.unbind", key);
         }

@@ -49,7 +49,7 @@ fn name(args: &mut Args<'_>, what: &'static str) -> Result<Box<[u8]>> {
         return Err(Error::Conflict("a sink must have a name"));
     }
     if name.len() > MAX_KEY_BYTES {
-        return Err(limit("bytes in the name of a sink", MAX_KEY_BYTES));
+        return Err(Error::limit("bytes in the name of a sink", MAX_KEY_BYTES));
     }
     Ok(name.into())
 }
@@ -61,7 +61,7 @@ pub(super) fn check<H: Host>(host: &H, home: &[u8], keys: &[&[u8]], sinks: &[Sin
         return Err(Error::MissingValue("PUBLISH or STREAM"));
     }
     if sinks.len() > MAX_SINKS {
-        return Err(limit("sinks", MAX_SINKS));
+        return Err(Error::limit("sinks", MAX_SINKS));
     }
     let mut streams: Vec<&[u8]> = Vec::new();
     for sink in sinks {
@@ -83,9 +83,4 @@ pub(super) fn check<H: Host>(host: &H, home: &[u8], keys: &[&[u8]], sinks: &[Sin
         ));
     }
     Ok(())
-}
-
-pub(super) fn limit(what: &'static str, max: usize) -> Error {
-    let max = max as u64;
-    engine::Error::Limit { what, max }.into()
 }

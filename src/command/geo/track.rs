@@ -195,7 +195,8 @@ impl<'h, H: Host> Ingest<'h, H> {
 
     /// Applies one fix.
     fn take(&mut self, given: &Given<'_>) -> Result<(Outcome, Option<Told>)> {
-        if self.fleet.number(given.device).is_none() {
+        let number = self.fleet.number(given.device);
+        if number.is_none() {
             let checked = self.host.limits().check_devices(self.fleet.len() + 1);
             // A plain fleet has not asked whether a master has decided.
             checked.or_else(|refusal| {
@@ -214,13 +215,10 @@ impl<'h, H: Host> Ingest<'h, H> {
             if_newer: given.if_newer,
             is_decided: self.is_replay,
         };
-        let known_ms = match self.fleet.next_expiry_ms() {
-            Some(_) => self.expires_ms(given),
-            None => None,
-        };
+        let known_ms = number.and_then(|number| self.fleet.expires_ms(number));
         let outcome = self.fleet.track(given.device, &fix, self.now_ms)?;
         self.host.count(counter_of(outcome), 1);
-        let told = self.told(given, outcome, known_ms);
+        let told = self.told(outcome, number, known_ms);
         if let Outcome::Now { device, before } = outcome {
             let before = before.map(|position| position.point);
             if let Some(sets) = &self.sets {
@@ -244,34 +242,28 @@ impl<'h, H: Host> Ingest<'h, H> {
         Ok((outcome, told))
     }
 
-    /// What replicas must be told of a fix; `known_ms` is when the device would have expired
-    /// without it.
+    /// What replicas must be told of a fix of a device; `known` is its number, if it was known before,
+    /// and `known_ms` when it would have expired without the fix.
     fn told(
         &self,
-        given: &Given<'_>,
         outcome: Outcome,
+        known: Option<u32>,
         known_ms: Option<Timestamp>,
     ) -> Option<Told> {
-        let is_kept = matches!(
-            outcome,
-            Outcome::Now { .. } | Outcome::Late { in_trail: true, .. }
-        );
-        let expires_ms = self.expires_ms(given);
+        let (number, is_kept) = match outcome {
+            Outcome::Now { device, .. } => (device, true),
+            Outcome::Late { device, in_trail } => (device, in_trail),
+            Outcome::Filtered(_) => (known?, false),
+        };
+        let expires_ms = self.fleet.expires_ms(number);
         if !is_kept && expires_ms == known_ms {
             return None;
         }
-        let number = self.fleet.number(given.device)?;
         let present_ms = self.fleet.device(number)?.position().time_ms;
         Some(Told {
             expires_ms,
             sign_ms: (!is_kept).then_some(present_ms),
         })
-    }
-
-    /// When a device expires, for replicas.
-    fn expires_ms(&self, given: &Given<'_>) -> Option<Timestamp> {
-        let number = self.fleet.number(given.device)?;
-        self.fleet.expires_ms(number)
     }
 
     /// Closes the fleet, tells replicas of visits, and gives the events back.

@@ -7,14 +7,14 @@
 //! Distance and duration are those of the whole trail in the range; `SIMPLIFY` leaves out points that
 //! are within so many metres of the line without them, and `COUNT` all but the newest.
 
-use super::fence_read::{COUNT, page_len};
 use super::fields::{Fields, shortest};
-use super::{count, metres};
+use super::metres;
+use super::paging::Paging;
 use crate::command::Command;
 use crate::command::args::Args;
 use crate::command::creation::set;
 use crate::command::error::{Error, Result, Token};
-use crate::command::host::{Host, Name, Query, Reply, Run, Slot};
+use crate::command::host::{Host, Name, Query, Reply, Run};
 use crate::command::number;
 use crate::command::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::fleet::{Fleet, Past, Position};
@@ -53,7 +53,7 @@ impl Command for Trail {
         let device = args.take("device")?;
         let from = time(args.take("from")?, b"-", Timestamp::MIN)?;
         let to = time(args.take("to")?, b"+", Timestamp::MAX)?;
-        let (mut tolerance_m, mut most, mut is_geojson) = (None, None, false);
+        let (mut tolerance_m, mut paging, mut is_geojson) = (None, Paging::default(), false);
         while !args.is_empty() {
             if args.keyword("SIMPLIFY") {
                 const INVALID: &str = "SIMPLIFY must be a number of metres of at least 0";
@@ -62,27 +62,15 @@ impl Command for Trail {
                     "SIMPLIFY",
                     metres(&mut args, "SIMPLIFY", INVALID)?,
                 )?;
-            } else if args.keyword("COUNT") {
-                set(
-                    &mut most,
-                    "COUNT",
-                    count(&mut args, "COUNT", COUNT, 1..=i64::MAX)?,
-                )?;
             } else if args.keyword("GEOJSON") {
                 is_geojson = true;
-            } else {
+            } else if !paging.take_count(&mut args)? {
                 args.finish()?;
             }
         }
-        let fleet = match host.read_value::<Fleet>(Name::from(key)) {
-            Slot::Open(fleet) => fleet,
-            Slot::Foreign => return Err(Error::WrongType),
-            Slot::Missing => {
-                host.reply().null();
-                return Ok(());
-            }
-        };
-        let Some(number) = fleet.number(device) else {
+        let fleet = host.read_value::<Fleet>(Name::from(key)).optional()?;
+        let number = fleet.as_ref().and_then(|fleet| fleet.number(device));
+        let (Some(fleet), Some(number)) = (fleet.as_deref(), number) else {
             host.reply().null();
             return Ok(());
         };
@@ -90,7 +78,7 @@ impl Command for Trail {
             device: device.into(),
             past: fleet.past(number, TimeRange::new(from, to)),
             tolerance_m,
-            most: page_len(most.unwrap_or(i64::MAX), host.limits().results()),
+            most: paging.most(i64::MAX, &host.limits()),
             is_geojson,
         })
     }

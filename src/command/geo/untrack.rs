@@ -1,10 +1,11 @@
 //! `IOT.UNTRACK fleet device [device ...]`: devices go, and leave the fences that they are in.
 
+use super::release;
 use super::watch::{Changes, Move, Sets, Task, meet_own, meetings};
 use crate::command::Command;
 use crate::command::args::Args;
-use crate::command::error::{Error, Result};
-use crate::command::host::{Host, Name, Reply, Slot, ValueWriter};
+use crate::command::error::Result;
+use crate::command::host::{Host, Name, Reply, ValueWriter};
 use crate::command::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::fleet::{Device, Fleet};
 use crate::engine::watch::Reason;
@@ -54,10 +55,8 @@ pub(super) fn remove<H: Host>(
     devices: &[&[u8]],
     reason: Reason,
 ) -> Result<Option<(usize, Changes)>> {
-    let mut fleet = match host.write_value::<Fleet>(name) {
-        Slot::Open(fleet) => fleet,
-        Slot::Foreign => return Err(Error::WrongType),
-        Slot::Missing => return Ok(None),
+    let Some(mut fleet) = host.write_value::<Fleet>(name).optional()? else {
+        return Ok(None);
     };
     let is_replay = host.is_replay();
     let sets = Sets::open(host, if is_replay { &[] } else { fleet.bindings() });
@@ -90,12 +89,8 @@ pub(super) fn remove<H: Host>(
         return Ok(None);
     }
     fleet.changed();
-    let is_over = fleet.is_trivial();
     drop(sets);
-    drop(fleet);
-    if is_over {
-        host.remove_value::<Fleet>(name);
-    }
+    release(host, name, fleet);
     host.replicate(c"IOT.UNTRACK", &removed);
     if !is_replay {
         meetings(host, name.bytes(), &moves, &mut changes.outbox);

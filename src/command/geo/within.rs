@@ -9,16 +9,15 @@
 //! order of places: who moves between two pages may be missed or come twice.
 
 use super::attempt::{Attempt, Search};
-use super::count;
-use super::fence_read::page_len;
 use super::found::{Asked, WHERE};
 use super::ground::Ground;
+use super::paging::{CURSOR, Paging};
 use super::shape::{SHAPE, shape};
 use crate::command::Command;
 use crate::command::args::Args;
 use crate::command::creation::set;
 use crate::command::error::{Error, Result, Token};
-use crate::command::host::{Host, Name, Query, Reply, Run, Slot};
+use crate::command::host::{Host, Name, Query, Reply, Run};
 use crate::command::spec::{Access, Arg, ArgKind, Effect, Keys, Spec};
 use crate::engine::fence::FenceSet;
 use crate::engine::fleet::{Cursor, Fleet, Page, Size, Wanted};
@@ -29,9 +28,6 @@ use crate::engine::query::{Cost, Halted, Watch};
 const DEFAULT_LIMIT: i64 = 1000;
 /// Devices that a page looks at, at most.
 const MAX_LOOKS: usize = 200_000;
-
-/// What a limit must be.
-pub(super) const LIMIT: &str = "LIMIT must be a positive integer";
 
 /// `IOT.WITHIN`.
 #[derive(Debug)]
@@ -77,17 +73,11 @@ impl Command for Within {
     fn execute<H: Host>(host: &H, mut args: Args<'_>) -> Result<()> {
         let key = args.key()?;
         let area = area(host, &mut args)?;
-        let (mut limit, mut cursor, mut asked) = (None, None, Asked::default());
+        let (mut cursor, mut paging, mut asked) = (None, Paging::default(), Asked::default());
         while !args.is_empty() {
-            if args.keyword("LIMIT") {
-                set(
-                    &mut limit,
-                    "LIMIT",
-                    count(&mut args, "LIMIT", LIMIT, 1..=i64::MAX)?,
-                )?;
-            } else if args.keyword("CURSOR") {
+            if args.keyword("CURSOR") {
                 set(&mut cursor, "CURSOR", cursor_of(args.take("CURSOR")?)?)?;
-            } else if !asked.take(&mut args)? {
+            } else if !(paging.take_limit(&mut args)? || asked.take(&mut args)?) {
                 args.finish()?;
             }
         }
@@ -97,16 +87,12 @@ impl Command for Within {
             ));
         }
         let size = Size {
-            limit: page_len(limit.unwrap_or(DEFAULT_LIMIT), host.limits().results()),
+            limit: paging.most(DEFAULT_LIMIT, &host.limits()),
             budget: MAX_LOOKS,
         };
-        let fleet = match host.read_value::<Fleet>(Name::from(key)) {
-            Slot::Open(fleet) => fleet,
-            Slot::Foreign => return Err(Error::WrongType),
-            Slot::Missing => {
-                reply_page(host.reply(), None, 0);
-                return Ok(());
-            }
+        let Some(fleet) = host.read_value::<Fleet>(Name::from(key)).optional()? else {
+            reply_page(host.reply(), None, 0);
+            return Ok(());
         };
         host.answer(Question {
             ground: Ground::Open(&fleet),
@@ -198,8 +184,7 @@ fn cursor_of(text: &[u8]) -> Result<Cursor> {
     let number = std::str::from_utf8(text)
         .ok()
         .and_then(|text| text.parse().ok());
-    let number =
-        number.ok_or_else(|| Error::Invalid(super::fence_read::CURSOR, Token::from(text)))?;
+    let number = number.ok_or_else(|| Error::Invalid(CURSOR, Token::from(text)))?;
     Ok(Cursor(number))
 }
 

@@ -81,7 +81,7 @@ fn parse(args: &mut Args<'_>) -> Result<Given> {
             args.finish()?;
         } else {
             if rules.len() == MAX_POLICY_RULES {
-                return Err(limit("rules of a policy", MAX_POLICY_RULES));
+                return Err(Error::limit("rules of a policy", MAX_POLICY_RULES));
             }
             rules.push(rule(args)?);
         }
@@ -135,11 +135,6 @@ fn rule(args: &mut Args<'_>) -> Result<PolicyRule> {
         cut: Cut::new(span, zone, align_ms.unwrap_or(0))?,
         retention_ms: retention_ms.unwrap_or(0),
     })
-}
-
-fn limit(what: &'static str, max: usize) -> Error {
-    let max = max as u64;
-    engine::Error::Limit { what, max }.into()
 }
 
 /// The arguments behind the name with which `IOT.POLICY SET` makes a policy.
@@ -239,7 +234,7 @@ impl Command for PolicySet {
             return Ok(());
         }
         if is_new && host.policy_count() >= MAX_POLICIES {
-            return Err(limit("policies of a database", MAX_POLICIES));
+            return Err(Error::limit("policies of a database", MAX_POLICIES));
         }
         if !host.is_cluster() {
             return set_policy(host, key, &policy, begin);

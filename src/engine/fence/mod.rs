@@ -26,8 +26,6 @@ mod schedule;
 mod segment;
 mod set;
 
-use super::{Error, Result};
-
 pub use candidates::Candidates;
 pub use meeting::Meeting;
 pub use members::Group;
@@ -37,12 +35,3 @@ pub use options::{
 };
 pub use schedule::{MAX_SCHEDULE_BYTES, MAX_WINDOWS, Schedule};
 pub use set::{Fence, FenceId, FenceSet, Inserted, MAX_FENCES, MAX_ID_BYTES};
-
-/// Refuses more of something than there may be.
-fn within(count: usize, what: &'static str, max: usize) -> Result<()> {
-    if count > max {
-        let max = max as u64;
-        return Err(Error::Limit { what, max });
-    }
-    Ok(())
-}

@@ -5,7 +5,6 @@ use std::mem::{size_of, size_of_val};
 use std::ops::{BitAnd, BitOr};
 
 use super::schedule::Schedule;
-use super::within;
 use crate::engine::labels::Labels;
 use crate::engine::table::rounded;
 use crate::engine::{Error, Result};
@@ -159,12 +158,12 @@ impl Options {
     /// # Errors
     /// `Limit`, and `Fence` for a number that is none.
     pub fn check(&self) -> Result<()> {
-        within(self.meta.len(), "pairs in META", MAX_META)?;
-        within(self.meta.packed().len(), "bytes in META", MAX_META_BYTES)?;
-        within(self.groups.len(), "groups of a fence", MAX_GROUPS)?;
-        within(self.groups.longest(), "bytes in a group", MAX_GROUP_BYTES)?;
-        within(self.devices.len(), "devices of a fence", MAX_DEVICES)?;
-        within(
+        Error::within(self.meta.len(), "pairs in META", MAX_META)?;
+        Error::within(self.meta.packed().len(), "bytes in META", MAX_META_BYTES)?;
+        Error::within(self.groups.len(), "groups of a fence", MAX_GROUPS)?;
+        Error::within(self.groups.longest(), "bytes in a group", MAX_GROUP_BYTES)?;
+        Error::within(self.devices.len(), "devices of a fence", MAX_DEVICES)?;
+        Error::within(
             self.devices.longest(),
             "bytes in the id of a device",
             MAX_DEVICE_BYTES,

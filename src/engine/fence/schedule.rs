@@ -16,7 +16,6 @@
 
 use std::fmt::{self, Write};
 
-use super::within;
 use crate::engine::query::Zone;
 use crate::engine::table::rounded;
 use crate::engine::{Error, Result, Timestamp};
@@ -44,7 +43,7 @@ impl Schedule {
     /// # Errors
     /// `Schedule` with the position of what is wrong, and `Limit`.
     pub fn parse(text: &str, zone: Zone) -> Result<Self> {
-        within(text.len(), "bytes in a schedule", MAX_SCHEDULE_BYTES)?;
+        Error::within(text.len(), "bytes in a schedule", MAX_SCHEDULE_BYTES)?;
         let mut reader = Reader {
             text: text.as_bytes(),
             at: 0,
@@ -80,7 +79,7 @@ impl Schedule {
                 _ => joined.push((start, end)),
             }
         }
-        within(joined.len(), "windows of a schedule", MAX_WINDOWS)?;
+        Error::within(joined.len(), "windows of a schedule", MAX_WINDOWS)?;
         let windows = joined.into();
         Ok(Self { windows, zone })
     }

@@ -11,13 +11,12 @@ use triomphe::{Arc, ThinArc};
 use super::index::Index;
 use super::members::{Group, Naming, Roll};
 use super::options::{Detect, Options};
-use super::within;
 use crate::engine::geo::{Bounds, Point, Shape};
 use crate::engine::query::Zone;
 use crate::engine::relocate::{Mover, STRIDE};
 use crate::engine::table::rounded;
 use crate::engine::table::{Dictionary, Named};
-use crate::engine::{Result, Timestamp};
+use crate::engine::{Error, Result, Timestamp};
 
 /// Most fences of one set.
 pub const MAX_FENCES: usize = 1 << 30;
@@ -186,11 +185,11 @@ impl FenceSet {
         mut options: Options,
         expires_ms: Timestamp,
     ) -> Result<Inserted> {
-        within(id.len(), "bytes in the id of a fence", MAX_ID_BYTES)?;
+        Error::within(id.len(), "bytes in the id of a fence", MAX_ID_BYTES)?;
         options.check()?;
         let known = self.fences.find(id, &self.hasher);
         if known.is_none() {
-            within(self.len() + 1, "fences", MAX_FENCES)?;
+            Error::within(self.len() + 1, "fences", MAX_FENCES)?;
         }
         self.share_zone(&mut options);
         self.named = self.named | options.detect.unwrap_or_default();

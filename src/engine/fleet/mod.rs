@@ -152,16 +152,6 @@ impl Fleet {
         self.deadlines.due_ms(number)
     }
 
-    /// A time before which no device expires.
-    pub fn next_expiry_ms(&self) -> Option<i64> {
-        self.deadlines.next_due_ms()
-    }
-
-    /// A device that has expired by `now_ms`, for the caller to remove. It is not given twice.
-    pub fn pop_expired(&mut self, now_ms: i64) -> Option<u32> {
-        self.deadlines.pop_due(now_ms)
-    }
-
     /// The positions of a device in a range of times, oldest first, the present one included; none
     /// where the fleet keeps no trails. O(positions).
     pub fn trail(&self, number: u32, range: TimeRange) -> Vec<Position> {

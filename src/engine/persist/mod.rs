@@ -1,4 +1,5 @@
-//! Values as bytes: the only place that knows the stored form.
+//! Values as bytes: records of the stored form. Shapes, and the visits and bindings of fleets, write their
+//! own part of one.
 //!
 //! The form is a sequence of records. The server's dump file, `DUMP`, the rewrite of the
 //! append-only file and the golden files of the tests all store the same records, each framed in

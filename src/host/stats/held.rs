@@ -12,8 +12,8 @@
 //! on a thread of its own counts until it is free. A copy counts in full, although it shares memory.
 //!
 //! Each step is O(1): a value knows its sums. An `IOT.ADD` pays some 130 instructions for all that is
-//! counted of it, of 7,600 that the server spends on one (`callgrind`). The main thread adds without a locked instruction, since
-//! it alone does; whoever frees, on any thread, adds to a number of its own.
+//! counted of it, of 7,600 that the server spends on one (`callgrind`). The main thread adds without a
+//! locked instruction, since it alone does; whoever frees, on any thread, adds to a number of its own.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
