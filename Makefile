@@ -9,7 +9,7 @@ MODULE := $(TARGET)/release/libredis_iot.so
 VALKEY := $(TARGET)/valkey/usr/bin/valkey-server
 
 .DEFAULT_GOAL := help
-.PHONY: help needs setup build run demo migrate test test-matrix fuzz bench package package-test dist lint fmt fmt-check doc clean
+.PHONY: help needs setup build run demo migrate test test-matrix memcheck fuzz fuzz-keep bench package package-test dist lint fmt fmt-check doc clean
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,8 +51,14 @@ test: setup ## Runs all tests against redis-server, and those of the server agai
 test-matrix: setup ## Runs the tests of the server against the newest Redis and Valkey, built from Debian's sources.
 	@bash .ci/matrix "$(TARGET)"
 
-fuzz: needs ## Feeds the decoders random bytes, TIME seconds for each target; needs a nightly toolchain.
+memcheck: setup build ## Runs the tests of the server with each server under valgrind; FILES="commands ..." chooses some.
+	@bash .ci/memcheck "$(TARGET)" "$(MODULE)" $(FILES)
+
+fuzz: needs ## Feeds commands and decoders random bytes, TIME seconds for each target; needs a nightly toolchain.
 	@bash .ci/fuzz "$(TARGET)" $(TIME)
+
+fuzz-keep: needs ## Keeps of what fuzzing has found since what reaches new code, in fuzz/corpus.
+	@bash .ci/fuzz "$(TARGET)" 0 keep
 
 bench: needs ## Measures codec, series, index and server; prints tables.
 	@$(CARGO) build --release --lib

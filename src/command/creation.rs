@@ -255,17 +255,17 @@ pub(super) const IGNORE: Arg = Arg::block(
 )
 .after("IGNORE")
 .or_none();
-/// `LABELS`, for the command table.
-pub(super) const LABELS: Arg = Arg::block(
-    "labels",
+/// `LABELS`, for the command table; there may be none behind it.
+pub(super) const LABELS: Arg = Arg::block("labels", &[LABEL.or_none().repeated()])
+    .after("LABELS")
+    .or_none();
+const LABEL: Arg = Arg::block(
+    "pair",
     &[
         Arg::value("label", ArgKind::String),
         Arg::value("value", ArgKind::String),
     ],
-)
-.after("LABELS")
-.or_none()
-.repeated();
+);
 
 const POLICIES: &[Arg] = &[
     word("BLOCK"),

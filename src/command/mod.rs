@@ -164,3 +164,19 @@ macro_rules! with_all_commands {
     };
 }
 pub(crate) use with_all_commands;
+
+/// Executes the command that the first argument names, or the first two, in capitals: for a [`Host`] that
+/// is no server. `None` where they name none, or are too few or too many.
+pub fn execute<H: Host>(host: &H, args: &[&[u8]]) -> Option<Result<()>> {
+    macro_rules! the_named {
+        ($($command:ty),* $(,)?) => {{
+            $(
+                if <$command>::SPEC.is_called_by(args) {
+                    return Some(<$command>::execute(host, Args::new(args)));
+                }
+            )*
+            None
+        }};
+    }
+    with_all_commands!(the_named)
+}

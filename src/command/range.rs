@@ -419,8 +419,14 @@ pub(super) const OPTIONS: [Arg; 5] = [
         "aggregation",
         &[
             Arg::option("ALIGN", "align", ArgKind::String),
-            Arg::value("aggregators", ArgKind::String).after("AGGREGATION"),
-            Arg::value("bucket-duration", ArgKind::String),
+            Arg::block(
+                "buckets",
+                &[
+                    Arg::value("aggregators", ArgKind::String),
+                    Arg::value("bucket-duration", ArgKind::String),
+                ],
+            )
+            .after("AGGREGATION"),
             Arg::option("TZ", "time-zone", ArgKind::String),
             Arg::option("BUCKETTIMESTAMP", "bucket-timestamp", ArgKind::String),
             Arg::one_of(

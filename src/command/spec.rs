@@ -26,6 +26,18 @@ pub struct Spec {
     pub args: &'static [Arg],
 }
 
+impl Spec {
+    /// Whether arguments name it, in capitals, and are as many as it takes.
+    pub fn is_called_by(&self, args: &[&[u8]]) -> bool {
+        let given = i32::try_from(args.len()).unwrap_or(i32::MAX);
+        let is_enough = given == self.arity || (self.arity < 0 && given >= -self.arity);
+        let mut names = self.name.split('|').map(str::as_bytes);
+        is_enough
+            && names.clone().count() <= args.len()
+            && args.iter().zip(&mut names).all(|(arg, name)| *arg == name)
+    }
+}
+
 /// Whether a command changes data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -100,6 +112,8 @@ pub struct Arg {
     pub optional: bool,
     /// Whether it may come several times.
     pub multiple: bool,
+    /// Whether its keyword comes with each of these.
+    pub multiple_token: bool,
     /// The parts, for a block or a choice.
     pub parts: &'static [Arg],
 }
@@ -111,6 +125,7 @@ impl Arg {
         token: None,
         optional: false,
         multiple: false,
+        multiple_token: false,
         parts: &[],
     };
 
@@ -211,6 +226,14 @@ impl Arg {
         Self {
             multiple: true,
             ..self
+        }
+    }
+
+    /// The same, but it may come several times, each with its keyword.
+    pub const fn repeated_with_token(self) -> Self {
+        Self {
+            multiple_token: true,
+            ..self.repeated()
         }
     }
 }

@@ -252,6 +252,7 @@ impl Memory {
     fn arg(&mut self, arg: &Arg) -> RedisModuleCommandArg {
         let optional = flag(arg.optional, raw::REDISMODULE_CMD_ARG_OPTIONAL);
         let multiple = flag(arg.multiple, raw::REDISMODULE_CMD_ARG_MULTIPLE);
+        let token = flag(arg.multiple_token, raw::REDISMODULE_CMD_ARG_MULTIPLE_TOKEN);
         RedisModuleCommandArg {
             name: self.text(arg.name),
             type_: arg_type(arg.kind),
@@ -261,7 +262,7 @@ impl Memory {
                 -1
             },
             token: arg.token.map_or(ptr::null(), |token| self.text(token)),
-            flags: optional | multiple,
+            flags: optional | multiple | token,
             subargs: self.args(arg.parts),
             ..END
         }

@@ -17,6 +17,7 @@ pub(crate) mod fences_events;
 pub(crate) mod fences_mix;
 pub(crate) mod fences_oracle;
 pub(crate) mod filters;
+pub(crate) mod grammar;
 pub(crate) mod manual;
 pub(crate) mod many;
 pub(crate) mod mutants;

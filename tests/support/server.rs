@@ -107,6 +107,15 @@ impl Server {
         await_that("the server ends", || !self.is_running());
     }
 
+    /// Ends the server as an operator's signal would, and waits for its end.
+    fn end(&mut self) {
+        if self.is_running() {
+            let pid = self.pid().to_string();
+            Command::new("kill").arg(pid).status().unwrap();
+            await_that("the server ends", || !self.is_running());
+        }
+    }
+
     /// Whether the process is still there.
     pub(crate) fn is_running(&mut self) -> bool {
         self.process.try_wait().unwrap().is_none()
@@ -170,6 +179,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Memcheck counts what is lost when the server ends by itself.
+        if std::env::var_os("IOT_MEMCHECK").is_some() && !std::thread::panicking() {
+            self.end();
+        }
         // Both fail only where the process has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -200,12 +213,18 @@ fn try_spawn(folder: &Path, args: &[String]) -> Result<(Child, u16), String> {
                 server_binary().display()
             )
         });
-        if answers(&mut process, port) {
-            return Ok((process, port));
-        }
-        let log = last_words(folder);
-        if !log.contains("ddress already in use") {
-            return Err(log);
+        match await_answer(&mut process, port) {
+            Answer::Own => return Ok((process, port)),
+            Answer::Others => {
+                process.kill().unwrap();
+                process.wait().unwrap();
+            }
+            Answer::None => {
+                let log = last_words(folder);
+                if !log.contains("ddress already in use") {
+                    return Err(log);
+                }
+            }
         }
     }
     panic!("no free port in {PORT_ATTEMPTS} attempts");
@@ -232,21 +251,37 @@ fn command(folder: &Path, port: u16, args: &[String]) -> Command {
     command
 }
 
-/// Whether the server answers; `false` when it ended instead.
-fn answers(process: &mut Child, port: u16) -> bool {
+/// Who answers at the port of a server that was started.
+enum Answer {
+    /// The server.
+    Own,
+    /// Another one, which somebody started at the same time, and which was faster to take the port.
+    Others,
+    /// Nobody: the server has ended.
+    None,
+}
+
+fn await_answer(process: &mut Child, port: u16) -> Answer {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if process.try_wait().unwrap().is_some() {
-            return false;
+            return Answer::None;
         }
-        let pong = Client::connect(port, Protocol::Resp2)
-            .and_then(|mut client| client.try_call(&[b"PING"]));
-        if pong == Ok(redis::Value::SimpleString("PONG".into())) {
-            return true;
+        let reply = Client::connect(port, Protocol::Resp2)
+            .and_then(|mut client| client.try_call(&["INFO", "server", "persistence"]));
+        if let Ok(redis::Value::BulkString(info)) = &reply {
+            let info = String::from_utf8_lossy(info);
+            let has = |line: &str| info.lines().any(|have| have == line);
+            if !has(&format!("process_id:{}", process.id())) {
+                return Answer::Others;
+            }
+            if has("loading:0") {
+                return Answer::Own;
+            }
         }
         assert!(
             Instant::now() < deadline,
-            "the server never answered: {pong:?}"
+            "the server never answered: {reply:?}"
         );
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -125,8 +125,14 @@ impl Command for FenceAdd {
             Arg::option("SPEEDLIMIT", "speed", ArgKind::Double),
             Arg::option("SCHEDULE", "schedule", ArgKind::String),
             Arg::option("TZ", "time-zone", ArgKind::String),
-            Arg::option("EXPIRE", "expire", ArgKind::String),
-            Arg::option("EXPIREAT", "expire-at", ArgKind::Integer),
+            Arg::one_of(
+                "expiry",
+                &[
+                    Arg::value("expire", ArgKind::String).after("EXPIRE"),
+                    Arg::value("expire-at", ArgKind::Integer).after("EXPIREAT"),
+                ],
+            )
+            .or_none(),
         ],
     };
 

@@ -25,7 +25,7 @@ pub(super) const WHERE: Arg = Arg::block(
 )
 .after("WHERE")
 .or_none()
-.repeated();
+.repeated_with_token();
 
 /// What is asked and told of devices.
 #[expect(

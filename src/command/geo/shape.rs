@@ -38,11 +38,11 @@ pub(super) const SHAPE: Arg = Arg::one_of(
                 Arg::block("hole", &[VERTICES, VERTEX])
                     .after("HOLE")
                     .or_none()
-                    .repeated(),
+                    .repeated_with_token(),
             ],
         )
         .after("POLYGON")
-        .repeated(),
+        .repeated_with_token(),
         Arg::block(
             "corridor",
             &[Arg::value("width", ArgKind::Double), VERTICES, VERTEX],

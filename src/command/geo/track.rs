@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! IOT.TRACK fleet device lon lat [TS ms|*] [ALT m] [SPEED v] [HEADING deg] [ACC m]
-//!           [FIELDS n name value ...] [EXPIRE ms] [EXPIREAT ms] [IFNEWER]
+//!           [FIELDS n name value ...] [EXPIRE ms | EXPIREAT ms] [IFNEWER]
 //! IOT.MTRACK fleet device lon lat ts [device lon lat ts ...]
 //! ```
 //!
@@ -383,8 +383,14 @@ impl Command for Track {
             )
             .after("FIELDS")
             .or_none(),
-            Arg::option("EXPIRE", "milliseconds", ArgKind::Integer),
-            Arg::option("EXPIREAT", "timestamp", ArgKind::Integer),
+            Arg::one_of(
+                "expiry",
+                &[
+                    Arg::value("milliseconds", ArgKind::Integer).after("EXPIRE"),
+                    Arg::value("timestamp", ArgKind::Integer).after("EXPIREAT"),
+                ],
+            )
+            .or_none(),
             Arg::flag("IFNEWER"),
         ],
     };
