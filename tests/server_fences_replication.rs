@@ -270,7 +270,9 @@ fn check_subscribers(servers: &[&Server]) {
         })
         .collect();
     let mut client = servers[0].connect(Protocol::Resp2);
+    // All at once, so that no stay is long enough for a dwell that should not be.
     for line in [
+        "MULTI",
         "IOT.FENCE ADD {a}zones z CIRCLE 1 1 1000",
         "IOT.FENCE ADD {a}zones d CIRCLE 1 1 1000 DETECT enter exit dwell DWELL 50",
         "IOT.FENCE BIND {a}cars {a}zones PUBLISH {a}news STREAM {a}events",
@@ -279,6 +281,7 @@ fn check_subscribers(servers: &[&Server]) {
         "IOT.MTRACK {a}cars a 2 2 2000 a 1 1 3000 c 1 1 1000",
         "EVAL \"redis.call('IOT.TRACK', KEYS[1], 'a', 3, 3, 'TS', 4000)\" 1 {a}cars",
         "IOT.FENCE DEL {a}zones z",
+        "EXEC",
     ] {
         let reply = client.run(line);
         assert!(!matches!(reply, Value::ServerError(_)), "{line}: {reply:?}");
