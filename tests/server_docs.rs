@@ -322,6 +322,49 @@ fn user(server: &Server, rules: &str) -> Client {
     client
 }
 
+/// Commands for which one needs both to read and to write some of their keys.
+const BOTH: [&str; 5] = [
+    "IOT.CREATERULE",
+    "IOT.FENCE|BIND",
+    "IOT.FENCE|UNBIND",
+    "IOT.ROAM|BIND",
+    "IOT.ROAM|UNBIND",
+];
+
+/// Whether the server would let a user do this.
+fn may(client: &mut Client, user: &str, line: &str) -> bool {
+    client.run(&format!("ACL DRYRUN {user} {line}")) == Value::Okay
+}
+
+#[test]
+fn each_command_takes_the_rights_that_it_needs_and_no_more() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    for (user, keys) in [
+        ("reads", "%R~*"),
+        ("writes", "%W~*"),
+        ("both", "~*"),
+        ("none", "~other"),
+    ] {
+        client.expect(
+            &format!("ACL SETUSER {user} on nopass +@all &* {keys}"),
+            "+OK",
+        );
+    }
+    client.expect("ACL SETUSER idle on nopass ~* &* -@all", "+OK");
+    for (line, _) in KEYS {
+        let mut words = line.split(' ');
+        let name = words.next().unwrap().to_owned();
+        let with_sub = format!("{name}|{}", words.next().unwrap_or_default());
+        let is_in = |names: &[&str]| names.contains(&&*name) || names.contains(&&*with_sub);
+        let [reads, writes, both, none, idle] =
+            ["reads", "writes", "both", "none", "idle"].map(|user| may(&mut client, user, line));
+        assert!(both && !none && !idle, "{line}");
+        assert_eq!(reads, is_in(&READERS), "{line}");
+        assert_eq!(writes, !reads && !is_in(&BOTH), "{line}");
+    }
+}
+
 #[test]
 fn who_may_only_write_can_add_and_not_read() {
     let server = Server::start();
