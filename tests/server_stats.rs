@@ -419,6 +419,29 @@ fn timers_tell_how_late_they_are_and_the_monitor_what_took_long() {
     assert!(latest.contains("iot-query"), "{latest}");
 }
 
+/// Waits until the latency monitor knows an event.
+fn await_latency(client: &mut Client, event: &str) {
+    await_that(event, || {
+        support::notation::render(&client.run("LATENCY LATEST")).contains(event)
+    });
+}
+
+#[test]
+fn the_monitor_knows_timers_that_have_much_to_do() {
+    let server = Server::start_with(&["--latency-monitor-threshold", "1"]);
+    let mut client = server.connect(Protocol::Resp2);
+    client.expect("CONFIG SET redis-iot.idle-seal 1", "+OK");
+    let series = (0..20_000).map(|number| words(&format!("IOT.ADD i{number} 1 1")));
+    client.pipeline(&series.collect::<Vec<_>>()).unwrap();
+    await_latency(&mut client, "iot-idle");
+    let fixes = (0..20_000).map(|number| words(&format!("IOT.TRACK cars d{number} 0.5 0.5")));
+    client.pipeline(&fixes.collect::<Vec<_>>()).unwrap();
+    client.expect("IOT.FENCE ADD zones z BBOX 0 0 1 1", "1");
+    // All devices are compared with the fence.
+    client.expect("IOT.FENCE BIND cars zones STREAM events", "+OK");
+    await_latency(&mut client, "iot-agenda");
+}
+
 #[test]
 fn replies_are_maps_where_there_are_maps() {
     let server = Server::start();
