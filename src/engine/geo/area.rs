@@ -284,6 +284,20 @@ impl Area {
     /// Shows its vertices to a mover.
     pub(super) fn relocate(&mut self, mover: &mut impl Mover) {
         mover.shared(&mut self.vertices);
+        let Some(details) = &mut self.details else {
+            return;
+        };
+        mover.counted(details);
+        let Some(details) = Arc::get_mut(details) else {
+            return;
+        };
+        mover.slice(&mut details.parts);
+        for part in &mut details.parts {
+            mover.slice(&mut part.rings);
+            if let Some(stripes) = &mut part.stripes {
+                stripes.relocate(mover);
+            }
+        }
     }
 
     /// Loads a vertex of each of the first cache lines.
