@@ -225,7 +225,7 @@ fn small_series_move() {
             let options = format!("LABELS kind temp room {} serial {number}", number % 50);
             let count = 20 + random.index(280);
             let mut lines = vec![samples(random, &key, &options, 0, count)];
-            if number % 10 == 0 {
+            if number.is_multiple_of(10) {
                 let rule =
                     format!("IOT.CREATERULE {key} {key}:avg AGGREGATION avg 10000 BACKFILL CREATE");
                 lines.push(words(&rule));
@@ -333,7 +333,7 @@ fn polygon(random: &mut Random, fences: &str, id: usize) -> Line {
 /// Positions of some devices; a quarter of them have readings and fields.
 fn fixes(random: &mut Random, fleet: &str, device: usize, step: usize) -> Line {
     let (x, y) = place(random);
-    let more = if device % 4 == 0 {
+    let more = if device.is_multiple_of(4) {
         " SPEED 20 FIELDS 2 driver somebody load 7"
     } else {
         ""
