@@ -47,8 +47,9 @@ const READERS: [&str; 32] = [
     "IOT.FENCE|BINDINGS",
 ];
 /// Commands that free memory, and are allowed when there is none left.
-const FREERS: [&str; 7] = [
+const FREERS: [&str; 8] = [
     "IOT.DEL",
+    "IOT.DELETERULE",
     "IOT.MDEL",
     "IOT.POLICY|DEL",
     "IOT.UNTRACK",

@@ -372,6 +372,31 @@ fn the_index_follows_keys_that_are_evicted() {
     check(&mut client, &mut mix.random, "eviction");
 }
 
+/// Valkey 9.1 tells modules in a transaction which database it will have selected in the end.
+#[test]
+fn a_transaction_may_change_the_database_on_its_way() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    client.expect("IOT.ADD moved 1 1 LABELS kind temp", "1");
+    client.expect("MULTI", "+OK");
+    for line in [
+        "IOT.ADD first 1 1 LABELS kind temp",
+        "IOT.CARD FILTER kind=temp",
+        "MOVE moved 1",
+        "COPY first copied DB 1",
+        "SELECT 1",
+        "IOT.CARD FILTER kind=temp",
+        "IOT.ADD second 1 1 LABELS kind temp",
+        "SELECT 2",
+    ] {
+        client.expect(line, "+QUEUED");
+    }
+    client.expect("EXEC", "[1, 2, 1, 1, +OK, 2, 1, +OK]");
+    client.expect("IOT.CARD FILTER kind=temp", "0");
+    check(&mut client, &mut Random::new(INDEX_SEED), "a transaction");
+    client.expect("IOT.QUERYINDEX kind=temp", "[\"first\"]");
+}
+
 /// Adds so many series at once, from a number on.
 fn add_many(client: &mut Client, first: usize, count: usize) {
     let mut line = words("IOT.INGEST LABELS kind many ITEMS");

@@ -5,11 +5,13 @@
 
 mod support;
 
+use std::time::Instant;
+
 use redis::Value;
 use support::client::{Client, Protocol};
 use support::notation::{packed, words};
 use support::seeds::{PERSISTENCE_SEED, Random};
-use support::server::{Server, await_that};
+use support::server::{PATIENCE, Server, await_that};
 
 /// What may be spent on a series of a dozen samples and three labels, beside the name of its key.
 const SMALL_SERIES_BYTES: f64 = 700.0;
@@ -161,4 +163,77 @@ fn memory_of_unlinked_and_flushed_series_comes_back() {
     client.expect("FLUSHALL ASYNC", "+OK");
     server.await_info("memory", "lazyfreed_objects:80");
     assert!(used_memory(&mut client) - before < grown / 10, "flushed");
+}
+
+/// Series of the world, of some 160 MB: the code of a server and of a module is 10 MB, which the doctor
+/// takes for waste where it is more than a tenth.
+const SERIES: u32 = 1_000;
+
+/// Lines that make keys of each type.
+fn world() -> Vec<Vec<Vec<u8>>> {
+    let mut random = Random::new(PERSISTENCE_SEED);
+    let values = (0..10_000).map(|at| (at * 1_000, random.any_value()));
+    let samples: Vec<_> = values.collect();
+    let mut lines = Vec::new();
+    for key in 0..SERIES {
+        let options = format!("ENCODING UNCOMPRESSED LABELS kind temp room {}", key % 50);
+        let samples = samples.iter().copied();
+        lines.push(bulk(&format!("series:{key}"), &options, samples));
+    }
+    lines.push(words("IOT.FLEET CREATE fleet TRAIL 20"));
+    lines.push(words(
+        "IOT.FENCE BIND fleet fences STREAM events MAXLEN 100",
+    ));
+    for at in 0..20_000 {
+        let (x, y) = (random.index(90), random.index(80));
+        let (device, time) = (at % 5_000, at * 10);
+        lines.push(words(&format!(
+            "IOT.FENCE ADD fences f{at} BBOX {x}.1 {y}.1 {x}.2 {y}.2"
+        )));
+        lines.push(words(&format!(
+            "IOT.TRACK fleet van{device} {x}.15 {y}.15 TS {time} SPEED 9"
+        )));
+    }
+    lines
+}
+
+#[test]
+fn the_doctor_finds_nothing_and_the_parts_of_memory_are_told() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    for lines in world().chunks(20) {
+        let replies = client.pipeline(lines).unwrap();
+        let error = replies
+            .iter()
+            .find(|one| matches!(one, Value::ServerError(_)));
+        assert_eq!(error, None);
+    }
+    // The server looks at its memory ten times a second, and sees it as it was until then.
+    let mut report = String::new();
+    let begun = Instant::now();
+    await_that("the doctor finds nothing", || {
+        report = client.text("MEMORY DOCTOR");
+        report.contains("can't find any memory issue") || begun.elapsed() > PATIENCE / 6
+    });
+    assert!(report.starts_with("Hi Sam, I can't find"), "{report}");
+    let stats = support::stats::map(&client.run("MEMORY STATS"));
+    let stat = |name: &str| match stats.iter().find(|(have, _)| have == name) {
+        Some((_, Value::Int(bytes))) => *bytes,
+        other => panic!("no {name}: {other:?}"),
+    };
+    assert_eq!(stat("keys.count"), i64::from(SERIES) + 3);
+    let said =
+        ["fleet", "fences", "events"].map(|key| client.integer(&format!("MEMORY USAGE {key}")));
+    let series: i64 = (0..SERIES)
+        .map(|key| client.integer(&format!("MEMORY USAGE series:{key}")))
+        .sum();
+    // What the keys say is what the server counts as data, but for tables and the index of labels.
+    let (said, dataset) = (said.iter().sum::<i64>() + series, stat("dataset.bytes"));
+    let index = index_memory(&mut client);
+    let difference = (dataset - index - said).abs() as f64 / dataset as f64;
+    assert!(
+        difference < 0.1,
+        "{said} bytes in keys, {index} in the index, {dataset} in all"
+    );
+    assert!(client.info("memory", "used_memory_dataset") > 0);
 }

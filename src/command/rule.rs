@@ -466,7 +466,7 @@ impl Command for DeleteRule {
     const SPEC: Spec = Spec {
         name: "IOT.DELETERULE",
         arity: 3,
-        effect: Effect::Write,
+        effect: Effect::Free,
         fast: true,
         keys: Keys::FirstTwo,
         access: Access::Update,

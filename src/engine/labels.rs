@@ -10,6 +10,7 @@
 //! Names and values are any bytes; the order is the one the client gave.
 
 use super::error::{Error, Result};
+use super::relocate::Mover;
 
 /// Most labels one series may carry.
 pub const MAX_LABELS: usize = 64;
@@ -59,6 +60,11 @@ impl Labels {
             pairs.push((name, value));
         }
         Self::new(pairs)
+    }
+
+    /// Shows its allocation to a mover.
+    pub(in crate::engine) fn relocate(&mut self, mover: &mut impl Mover) {
+        mover.slice(&mut self.packed);
     }
 
     /// The packed form, as stored.

@@ -1,9 +1,11 @@
 //! Memory that a server would rather have elsewhere: active defragmentation.
 //!
-//! The engine shows its allocations of a single owner one by one, and whoever has the allocator moves
-//! those that lie badly. What is shared, such as a sealed block or the id of a fence, stays.
+//! The engine shows its allocations one by one, and whoever has the allocator moves those that lie badly.
+//! What somebody else shares at that moment, such as a sealed block that a query reads or the id of a
+//! fence that a device is in, stays. So do hash tables, trees and heaps of the libraries, which give no
+//! access to their allocations.
 
-use triomphe::ThinArc;
+use triomphe::{Arc, ThinArc};
 
 /// Moves allocations. Values stay what they are.
 pub trait Mover {
@@ -13,6 +15,8 @@ pub trait Mover {
     fn slice<T>(&mut self, place: &mut Box<[T]>);
     /// Moves the allocation of a slice with reference count, or leaves it where it has another owner.
     fn shared<T>(&mut self, place: &mut ThinArc<(), T>);
+    /// Moves the allocation of a value with reference count, or leaves it where it has another owner.
+    fn counted<T>(&mut self, place: &mut Arc<T>);
     /// Moves the allocation of a vector, or leaves it; its capacity stays.
     fn vector<T>(&mut self, place: &mut Vec<T>);
     /// Whether others are to have their turn.

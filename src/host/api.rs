@@ -122,7 +122,9 @@ table! {
 
         key_exists: RedisModule_KeyExists =
             fn(*mut RedisModuleCtx, *mut RedisModuleString) -> c_int;
+        server_version: RedisModule_GetServerVersion = fn() -> c_int;
         selected_db: RedisModule_GetSelectedDb = fn(*mut RedisModuleCtx) -> c_int;
+        db_of_key: RedisModule_GetDbIdFromModuleKey = fn(*mut RedisModuleKey) -> c_int;
         name_of_unlinked: RedisModule_GetKeyNameFromOptCtx =
             fn(*mut RedisModuleKeyOptCtx) -> *const RedisModuleString;
         db_of_unlinked: RedisModule_GetDbIdFromOptCtx = fn(*mut RedisModuleKeyOptCtx) -> c_int;

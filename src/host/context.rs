@@ -15,6 +15,14 @@ use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use super::api::{self, Server, Table};
 use crate::engine::Timestamp;
 
+/// The first server that answers, while it executes a transaction, with the database that the
+/// transaction will have selected in the end (Valkey 9.1).
+const FORETELLS_DATABASES: c_int = 0x0009_0000;
+
+/// The server's flags for opening a key without touching it, telling of it, counting it or letting
+/// it expire, which the bindings lack.
+const NO_EFFECTS: u32 = 0b1_1111 << 16;
+
 /// A context of the server.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'c> {
@@ -140,9 +148,28 @@ impl<'c> Context<'c> {
 
     /// The number of the database in use.
     pub(super) fn database(self) -> usize {
-        // SAFETY: the context is alive.
-        let number = unsafe { (self.table().selected_db)(self.raw) };
+        // SAFETY: the function has no conditions.
+        let number = if unsafe { (self.table().server_version)() } < FORETELLS_DATABASES {
+            // SAFETY: the context is alive.
+            unsafe { (self.table().selected_db)(self.raw) }
+        } else {
+            self.database_of_keys()
+        };
         usize::try_from(number).unwrap_or(0)
+    }
+
+    /// The database in which a key is opened now.
+    fn database_of_keys(self) -> c_int {
+        let name = OwnedString::new(self.server, b"");
+        // For writing, a key opens whether it holds something or not.
+        let mode = (raw::REDISMODULE_WRITE | NO_EFFECTS).cast_signed();
+        // SAFETY: context and name are alive, and the mode is one the server knows.
+        let key = unsafe { (self.table().open_key)(self.raw, name.as_string().raw(), mode) };
+        // SAFETY: the key is open.
+        let number = unsafe { (self.table().db_of_key)(key) };
+        // SAFETY: the key is open, and nobody uses it after this.
+        unsafe { (self.table().close_key)(key) };
+        number
     }
 
     /// Sets options of the module.

@@ -2,19 +2,11 @@
 //!
 //! The server offers a new place for an allocation, or none where it lies well, which is mostly
 //! the case; it copies the bytes and frees the old place at once. So only what has a single owner
-//! may move, and the owner's pointer must follow:
+//! may move, and the owner's pointer must follow. The values show their allocations to a mover, part
+//! by part (`engine::relocate`); the box of a value is moved here.
 //!
-//! ```text
-//! value pointer -> box ----> open buffer       moved: the vector is made anew from its parts
-//!                      `---> payloads          moved where this series is the only owner
-//!                      `---> the rest          stays: it is small, or never freed in between
-//! ```
-//!
-//! A fleet and a set of fences show their allocations to the same mover, part by part
-//! (`engine::relocate`).
-//!
-//! A payload that a copy of the series or a running query shares stays where it is. Moving bytes is
-//! all that moving a Rust value takes: nothing in a series points into itself.
+//! What a copy of the value or a running query shares stays where it is. Moving bytes is all that
+//! moving a Rust value takes: nothing in a value points into itself.
 //!
 //! The server may call this hundreds of times a second for keys where nothing is to do, and calls
 //! it with a cursor for keys with more blocks than `active-defrag-max-scan-fields`.
@@ -33,9 +25,6 @@ use super::value::{self, Stored};
 use crate::engine::fence::FenceSet;
 use crate::engine::fleet::Fleet;
 use crate::engine::{Series, relocate};
-
-/// Payloads between two looks at the clock.
-const STRIDE: usize = 64;
 
 /// What the callback says when all is done.
 const DONE: c_int = 0;
@@ -91,20 +80,9 @@ pub(super) unsafe extern "C" fn defrag<V: Movable>(
 }
 
 impl Movable for Series {
-    fn relocate(&mut self, start: usize, run: &mut Run) -> Option<usize> {
-        if start == 0
-            && let Some(buffer) = self.open_buffer_mut()
-        {
-            run.mover.buffer(buffer);
-        }
-        for (index, payload) in self.payloads_mut().enumerate().skip(start) {
-            let may_stop = index > start && index.is_multiple_of(STRIDE);
-            if may_stop && run.should_stop() {
-                return Some(index);
-            }
-            run.mover.payload(payload);
-        }
-        None
+    fn relocate(&mut self, from: usize, run: &mut Run) -> Option<usize> {
+        let next = Self::relocate(self, from as u64, run)?;
+        usize::try_from(next).ok()
     }
 }
 
@@ -133,6 +111,10 @@ impl relocate::Mover for Run {
 
     fn shared<T>(&mut self, place: &mut ThinArc<(), T>) {
         self.mover.payload(place);
+    }
+
+    fn counted<T>(&mut self, place: &mut Arc<T>) {
+        self.mover.counted(place);
     }
 
     fn vector<T>(&mut self, place: &mut Vec<T>) {
@@ -267,6 +249,29 @@ impl Mover {
         }
     }
 
+    /// Moves a value that has no other owner.
+    fn counted<T>(&self, place: &mut Arc<T>) {
+        // As for a payload.
+        if !place.is_unique() {
+            return;
+        }
+        let start = place.heap_ptr().cast_mut();
+        let value = Arc::as_ptr(place);
+        // The count lies before the value.
+        let offset = value.addr() - start.addr();
+        // SAFETY: count and value are one allocation, which starts at the heap pointer, and it has
+        // no other owner.
+        let moved = unsafe { self.moved(start) };
+        if let Some(moved) = moved {
+            // SAFETY: the value lies as far behind the start of the allocation as before.
+            let value = unsafe { moved.byte_add(offset) };
+            // SAFETY: a pointer as one from `into_raw`, to the value at its new place.
+            let fresh = unsafe { Arc::from_raw(value.cast::<T>()) };
+            // SAFETY: as for a payload.
+            unsafe { ptr::write(place, fresh) };
+        }
+    }
+
     /// Offers an allocation to the server: its new place, if it has moved and the old is gone.
     ///
     /// # Safety
@@ -283,10 +288,18 @@ impl Mover {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Sample;
+    use crate::engine::aggregate::Aggregator;
     use crate::engine::fence;
     use crate::engine::fleet::{Fix, Options, Position};
     use crate::engine::geo::{Point, Shape};
+    use crate::engine::labels::Labels;
+    use crate::engine::options::Options as SeriesOptions;
+    use crate::engine::query::Span;
+    use crate::engine::rule::{Cut, Rule};
+    use crate::engine::series::Upsert;
     use crate::engine::series::block::Payload;
+    use crate::engine::watch::{Binding, Sink};
 
     const BYTES: &[u8] = &[7; 1000];
 
@@ -357,63 +370,143 @@ mod tests {
         MOVER.block(&mut Box::new(()));
     }
 
-    #[test]
-    fn fleets_and_fences_move_and_are_the_same() {
-        struct Always;
-        impl relocate::Mover for Always {
-            fn block<T>(&mut self, place: &mut Box<T>) {
-                MOVER.block(place);
-            }
-            fn slice<T>(&mut self, place: &mut Box<[T]>) {
-                MOVER.slice(place);
-            }
-            fn shared<T>(&mut self, place: &mut ThinArc<(), T>) {
-                MOVER.payload(place);
-            }
-            fn vector<T>(&mut self, place: &mut Vec<T>) {
-                MOVER.buffer(place);
-            }
-            fn must_pause(&mut self) -> bool {
-                true
-            }
+    /// Moves everything, and wants to pause at each chance.
+    struct Always;
+
+    impl relocate::Mover for Always {
+        fn block<T>(&mut self, place: &mut Box<T>) {
+            MOVER.block(place);
         }
-        let point = |x, y| Point::from_degrees(x, y).unwrap();
-        let digests = |fleet: &Fleet, fences: &FenceSet| {
-            let mut all = Vec::new();
-            fleet.digest(&mut |piece| all.extend_from_slice(piece));
-            fences.digest(&mut |piece| all.extend_from_slice(piece));
-            all
+        fn slice<T>(&mut self, place: &mut Box<[T]>) {
+            MOVER.slice(place);
+        }
+        fn shared<T>(&mut self, place: &mut ThinArc<(), T>) {
+            MOVER.payload(place);
+        }
+        fn counted<T>(&mut self, place: &mut Arc<T>) {
+            MOVER.counted(place);
+        }
+        fn vector<T>(&mut self, place: &mut Vec<T>) {
+            MOVER.buffer(place);
+        }
+        fn must_pause(&mut self) -> bool {
+            true
+        }
+    }
+
+    /// Goes through all steps; returns how many they were.
+    fn steps(mut step: impl FnMut(u64) -> Option<u64>) -> usize {
+        std::iter::successors(step(0), |&from| step(from)).count() + 1
+    }
+
+    fn digest(feed: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Vec<u8> {
+        let mut all = Vec::new();
+        feed(&mut |piece| all.extend_from_slice(piece));
+        all
+    }
+
+    #[test]
+    fn counted_values_move_only_while_they_have_one_owner() {
+        let mut text = Arc::new(String::from("behind its count"));
+        let old = text.heap_ptr();
+        let shared = text.clone();
+        MOVER.counted(&mut text);
+        assert_eq!(text.heap_ptr(), old);
+        drop(shared);
+        MOVER.counted(&mut text);
+        assert_ne!(text.heap_ptr(), old);
+        assert_eq!(*text.clone(), "behind its count");
+    }
+
+    #[test]
+    fn series_move_and_are_the_same() {
+        let labels = Labels::new([(&b"kind"[..], &b"temp"[..])]).unwrap();
+        let mut series = Series::new(SeriesOptions {
+            chunk_bytes: 48,
+            labels,
+            ..SeriesOptions::default()
+        });
+        let cut = Cut::new(Span::Milliseconds(10), None, 0).unwrap();
+        let rule = Rule::new(Box::from(&b"mean"[..]), Aggregator::Avg, cut, 0, 0);
+        series.relink(|source, rules| {
+            *source = Some(Box::from(&b"raw"[..]));
+            rules.push(rule);
+        });
+        let add = |series: &mut Series, time_ms: i64| {
+            let value = f64::from(u32::try_from(time_ms % 977).unwrap()).sqrt();
+            let sample = Sample::new(time_ms, value);
+            series.add(sample, &Upsert::Replay).unwrap();
         };
+        for step in 0..50_000 {
+            add(&mut series, 2 * step);
+        }
+        let stream = digest(|feed| series.digest(feed));
+        assert!(steps(|from| series.relocate(from, &mut Always)) > 5);
+        assert_eq!(digest(|feed| series.digest(feed)), stream);
+        // A late one: the open block becomes columns.
+        add(&mut series, 99_997);
+        let columns = digest(|feed| series.digest(feed));
+        let snapshot = series.clone();
+        steps(|from| series.relocate(from, &mut Always));
+        assert_eq!(digest(|feed| snapshot.digest(feed)), columns);
+        drop(snapshot);
+        steps(|from| series.relocate(from, &mut Always));
+        assert_eq!(digest(|feed| series.digest(feed)), columns);
+        series.validate().unwrap();
+        assert_eq!(*series.links().rules()[0].destination, *b"mean");
+    }
+
+    #[test]
+    fn fleets_move_and_are_the_same() {
         let mut fleet = Fleet::new(Options {
             trail_len: 500,
             ..Options::default()
         });
+        fleet.bind(Binding {
+            number: 0,
+            fences: Box::from(&b"zones"[..]),
+            detect: None,
+            group: Some(Box::from(&b"red"[..])),
+            outside_cap: 1,
+            sinks: vec![Sink::Publish(Box::from(&b"news"[..]))],
+        });
+        for step in 0..600_u32 {
+            let place = Position {
+                time_ms: step.into(),
+                point: Point::from_degrees(f64::from(step) / 100.0, 1.0).unwrap(),
+            };
+            let id = format!("{} with a name that lies outside", step % 150);
+            fleet.track(id.as_bytes(), &Fix::at(place), 0).unwrap();
+        }
+        let before = digest(|feed| fleet.digest(feed));
+        assert!(steps(|from| fleet.relocate(from, &mut Always)) > 3);
+        assert_eq!(digest(|feed| fleet.digest(feed)), before);
+        assert_eq!(*fleet.bindings()[0].fences, *b"zones");
+    }
+
+    #[test]
+    fn fences_move_and_are_the_same() {
+        let point = |x, y| Point::from_degrees(x, y).unwrap();
         let mut fences = FenceSet::new();
         for step in 0..600_u32 {
             let x = f64::from(step) / 100.0;
-            let place = Position {
-                time_ms: step.into(),
-                point: point(x, 1.0),
+            // From some number of vertices on an area has more than them.
+            let ring = (0..3 + step % 200).map(|corner| {
+                let angle = f64::from(corner) / f64::from(3 + step % 200) * std::f64::consts::TAU;
+                point(x + angle.cos() / 2.0, angle.sin() / 2.0)
+            });
+            let shape = Shape::area(vec![vec![ring.collect()]]).unwrap();
+            let options = fence::Options {
+                buffer_m: f64::from(step),
+                ..fence::Options::default()
             };
-            let id = format!("{}", step % 150);
-            fleet.track(id.as_bytes(), &Fix::at(place), 0).unwrap();
-            let ring = vec![point(x, 0.0), point(x + 1.0, 0.0), point(x, 1.0)];
-            let shape = Shape::area(vec![vec![ring]]).unwrap();
-            let id = step.to_le_bytes();
             fences
-                .insert(&id, shape, fence::Options::default(), 0)
+                .insert(&step.to_le_bytes(), shape, options, 0)
                 .unwrap();
         }
-        let before = digests(&fleet, &fences);
-        let mut next = Some(0);
-        while let Some(from) = next {
-            next = fleet.relocate(from, &mut Always);
-        }
-        let mut next = Some(0);
-        while let Some(from) = next {
-            next = fences.relocate(from, &mut Always);
-        }
-        assert_eq!(digests(&fleet, &fences), before);
+        let before = digest(|feed| fences.digest(feed));
+        assert!(steps(|from| fences.relocate(from, &mut Always)) > 3);
+        assert_eq!(digest(|feed| fences.digest(feed)), before);
     }
 
     #[test]

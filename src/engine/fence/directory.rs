@@ -15,6 +15,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::mem::size_of;
 
 use super::cell::Cell;
+use crate::engine::relocate::Mover;
 use crate::engine::table::rounded;
 
 /// Tables where there are many cells.
@@ -169,6 +170,14 @@ impl Table {
 }
 
 impl Directory {
+    /// Shows its allocations to a mover.
+    pub(super) fn relocate(&mut self, mover: &mut impl Mover) {
+        mover.vector(&mut self.tables);
+        for table in &mut self.tables {
+            mover.vector(&mut table.slots);
+        }
+    }
+
     /// How many cells there are.
     pub(super) const fn len(&self) -> usize {
         self.len

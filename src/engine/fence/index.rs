@@ -32,6 +32,7 @@ use super::lists::{Lists, Posting};
 use super::segment;
 use crate::engine::geo::point::{MAX_X, MAX_Y};
 use crate::engine::geo::{Bounds, Cover, Point, Shape};
+use crate::engine::relocate::Mover;
 use crate::engine::table::rounded;
 
 /// Candidates that are tested at once.
@@ -100,6 +101,15 @@ fn cells_of(shape: &Shape, bounds: &Bounds, level: u32) -> Vec<(Cell, Extent)> {
 }
 
 impl Index {
+    /// Shows its allocations to a mover, all at once: they are few and large where there are many shapes.
+    pub(super) fn relocate(&mut self, mover: &mut impl Mover) {
+        self.directory.relocate(mover);
+        self.lists.relocate(mover);
+        for pole in &mut self.poles {
+            mover.vector(pole);
+        }
+    }
+
     /// Adds a shape under a number that no other has.
     pub(super) fn insert(&mut self, number: u32, shape: &Shape) {
         let bounds = shape.bounds();

@@ -19,6 +19,7 @@ use std::mem::size_of;
 
 use super::cell::Extent;
 use super::directory::Value;
+use crate::engine::relocate::Mover;
 use crate::engine::table::Slab;
 use crate::engine::table::rounded;
 
@@ -184,6 +185,22 @@ impl Class {
 }
 
 impl Lists {
+    /// Shows its allocations to a mover.
+    pub(super) fn relocate(&mut self, mover: &mut impl Mover) {
+        for class in &mut self.classes {
+            mover.vector(&mut class.pages);
+            for page in &mut class.pages {
+                mover.vector(page);
+            }
+        }
+        for number in 0..self.many.end() {
+            self.many.relocate(number, mover);
+            if let Some(list) = self.many.get_mut(number) {
+                mover.vector(list);
+            }
+        }
+    }
+
     /// The postings of a list. `one` is a place for a list that has none of its own.
     pub(super) fn get<'a>(&'a self, value: Value, one: &'a mut Posting) -> &'a [Posting] {
         match List::of(value) {

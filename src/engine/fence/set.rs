@@ -110,6 +110,14 @@ impl Fence {
             .is_none_or(|options| options.is_open(time_ms))
     }
 
+    fn relocate(&mut self, mover: &mut impl Mover) {
+        mover.shared(&mut self.id.0);
+        self.shape.relocate(mover);
+        if let Some(options) = &mut self.options {
+            mover.counted(options);
+        }
+    }
+
     fn heap_bytes(&self) -> usize {
         let options = self
             .options
@@ -340,16 +348,19 @@ impl FenceSet {
         self.deadlines.first().map(|&(at_ms, _)| at_ms)
     }
 
-    /// Shows the shapes' allocations to a mover, from one on, until it must pause. Returns where it goes
-    /// on.
+    /// Shows allocations to a mover, from one on, until it must pause. Returns where it goes on.
     pub fn relocate(&mut self, from: u64, mover: &mut impl Mover) -> Option<u64> {
+        if from == 0 {
+            self.index.relocate(mover);
+        }
         for number in u32::try_from(from).ok()?..self.fences.end() {
             let place = u64::from(number);
             if place > from && number % STRIDE == 0 && mover.must_pause() {
                 return Some(place);
             }
+            self.fences.relocate(number, mover);
             if let Some(fence) = self.fences.get_mut(number) {
-                fence.shape.relocate(mover);
+                fence.relocate(mover);
             }
         }
         None

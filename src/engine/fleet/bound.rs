@@ -5,7 +5,7 @@ use super::{Device, Fleet};
 use crate::engine::geo::{Bounds, Point, Shape};
 use crate::engine::query::Unwatched;
 use crate::engine::relocate::{Mover, STRIDE};
-use crate::engine::watch::{Binding, MAX_BINDINGS, MAX_ROAMS, Roam, Visits};
+use crate::engine::watch::{Binding, MAX_BINDINGS, MAX_ROAMS, Roam, Visits, relocate_bindings};
 
 /// Devices that a look into a place goes through, for each that it may find.
 const LOOKS: usize = 16;
@@ -149,6 +149,9 @@ impl Fleet {
 
     /// Shows allocations to a mover, from one on, until it must pause. Returns where it goes on.
     pub fn relocate(&mut self, from: u64, mover: &mut impl Mover) -> Option<u64> {
+        if from == 0 {
+            relocate_bindings(&mut self.bindings, &mut self.roams, mover);
+        }
         let devices = u64::from(self.devices.end());
         let end = devices + u64::from(self.grid.end());
         for place in from..end {
@@ -157,10 +160,11 @@ impl Fleet {
             }
             if let Ok(leaf) = u32::try_from(place.wrapping_sub(devices)) {
                 self.grid.show_leaf(leaf, mover);
-            } else if let Ok(number) = u32::try_from(place)
-                && let Some(device) = self.devices.get_mut(number)
-            {
-                device.relocate(mover);
+            } else if let Ok(number) = u32::try_from(place) {
+                self.devices.relocate(number, mover);
+                if let Some(device) = self.devices.get_mut(number) {
+                    device.relocate(mover);
+                }
             }
         }
         None

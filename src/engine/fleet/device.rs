@@ -192,8 +192,11 @@ impl Device {
 
     /// Shows its allocations to a mover.
     pub(super) fn relocate(&mut self, mover: &mut impl Mover) {
+        self.id.relocate(mover);
+        self.visits.relocate(mover);
         let Some(rare) = &mut self.rare else { return };
         mover.block(rare);
+        rare.fields.relocate(mover);
         if let Some(trail) = &mut rare.trail {
             mover.block(trail);
             trail.relocate(mover);

@@ -9,6 +9,7 @@
 
 use triomphe::ThinArc;
 
+use crate::engine::relocate::Mover;
 use crate::engine::table::rounded;
 use crate::engine::{Error, Result};
 
@@ -65,6 +66,13 @@ impl Fields {
     pub fn get(&self, name: &[u8]) -> Option<Value<'_>> {
         let mut all = self.iter();
         all.find(|&(one, _)| one == name).map(|(_, value)| value)
+    }
+
+    /// Shows its allocation to a mover.
+    pub(super) fn relocate(&mut self, mover: &mut impl Mover) {
+        if let Some(packed) = &mut self.0 {
+            mover.shared(packed);
+        }
     }
 
     /// Whether there is none.

@@ -171,8 +171,11 @@ impl Grid {
         self.leaves.end()
     }
 
-    /// Shows the entries of a leaf to a mover.
+    /// Shows the entries of a leaf to a mover, and with some leaves what else there is.
     pub(super) fn show_leaf(&mut self, leaf: u32, mover: &mut impl Mover) {
+        self.leaves.relocate(leaf, mover);
+        // There are fewer inner nodes than leaves.
+        self.inner.relocate(leaf, mover);
         if let Some(leaf) = self.leaves.get_mut(leaf) {
             mover.vector(&mut leaf.entries);
         }

@@ -198,6 +198,7 @@ impl Trail {
         for block in &mut self.sealed {
             mover.slice(&mut block.bytes);
         }
+        mover.vector(self.open.writer.buffer_mut());
     }
 
     /// How many positions are held.

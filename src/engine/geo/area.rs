@@ -13,6 +13,8 @@
 //! of a part is their union. Mostly there is one part; polygons that leave no meridian free for the
 //! seam have a part each, and may overlap. Borders belong to an area, also those of its holes.
 
+mod memory;
+
 use triomphe::{Arc, ThinArc};
 
 use super::frame::{Close, origin, placed};
@@ -24,7 +26,6 @@ use super::segment::{Edge, Meeting};
 use super::soundness::{Laid, Plane};
 use super::stripes::{MIN_EDGES, Stripes};
 use super::{Bounds, Cover, Metric, Point};
-use crate::engine::relocate::Mover;
 use crate::engine::{Error, Result};
 
 /// Most vertices of a shape.
@@ -281,11 +282,6 @@ impl Area {
         polygons
     }
 
-    /// Shows its vertices to a mover.
-    pub(super) fn relocate(&mut self, mover: &mut impl Mover) {
-        mover.shared(&mut self.vertices);
-    }
-
     /// Loads a vertex of each of the first cache lines.
     pub(super) fn touch(&self) -> i32 {
         const LINE: usize = 64 / size_of::<Point>();
@@ -297,15 +293,6 @@ impl Area {
     pub fn vertices(&self) -> usize {
         let rings: usize = self.views().map(|view| view.chains().count()).sum();
         self.vertices.slice.len() - rings
-    }
-
-    /// Bytes of its own allocations.
-    pub fn heap_bytes(&self) -> usize {
-        let details = self.details.as_ref().map_or(0, |details| {
-            let parts: usize = details.parts.iter().map(Part::heap_bytes).sum();
-            8 + size_of::<Details>() + parts
-        });
-        VERTICES_HEAD + size_of_val(&self.vertices.slice) + details
     }
 }
 
@@ -393,11 +380,6 @@ impl Part {
         self.origin == 0
             && self.stripes.is_none()
             && matches!(&self.rings[..], [ring] if ring.close == Close::Closed)
-    }
-
-    fn heap_bytes(&self) -> usize {
-        let stripes = self.stripes.as_ref().map_or(0, Stripes::heap_bytes);
-        size_of::<Self>() + size_of_val(&*self.rings) + stripes
     }
 }
 

@@ -14,6 +14,7 @@
 //! edge. Building is O(edges).
 
 use super::Point;
+use crate::engine::relocate::Mover;
 
 /// Areas with fewer edges are read as a whole. Jagged stars, the worst case, take 51 ns with 63 edges
 /// as a whole and 69 with 64 in stripes; 73 ns with 100 and 110 ns with 256 in stripes.
@@ -72,6 +73,12 @@ impl Scale {
 }
 
 impl Stripes {
+    /// Shows its allocations to a mover.
+    pub(super) fn relocate(&mut self, mover: &mut impl Mover) {
+        mover.slice(&mut self.starts);
+        mover.slice(&mut self.edges);
+    }
+
     /// Stripes of edges: the number of each and its ends.
     pub(super) fn new(edges: &[(u32, Point, Point)]) -> Self {
         let scale = Scale::new(edges);

@@ -26,6 +26,7 @@ use triomphe::Arc;
 
 use super::aggregate::Aggregator;
 use super::query::{Aggregation, Bucket, Buckets, Stamp};
+use super::relocate::Mover;
 use super::{Sample, Series, Timestamp};
 
 /// Most rules of one series.
@@ -59,6 +60,18 @@ pub struct Links {
     rules: Vec<Rule>,
     /// No bucket of any rule is closed by a sample in order before this time.
     next_close_ms: Timestamp,
+}
+
+impl Links {
+    fn relocate(&mut self, mover: &mut impl Mover) {
+        if let Some(source) = &mut self.source {
+            mover.slice(source);
+        }
+        mover.vector(&mut self.rules);
+        for rule in &mut self.rules {
+            mover.slice(&mut rule.destination);
+        }
+    }
 }
 
 impl Rule {
@@ -176,6 +189,15 @@ impl Series {
     /// What ties it to others.
     pub fn links(&self) -> &Links {
         self.links.as_deref().unwrap_or(Links::NONE)
+    }
+
+    /// Shows the allocations of what ties it to others to a mover.
+    pub(super) fn relocate_links(&mut self, mover: &mut impl Mover) {
+        let Some(links) = &mut self.links else { return };
+        mover.counted(links);
+        if let Some(links) = Arc::get_mut(links) {
+            links.relocate(mover);
+        }
     }
 
     /// Changes what ties it to others.

@@ -20,6 +20,7 @@
 //! end, where most is done, in O(1).
 
 use std::collections::VecDeque;
+use std::mem;
 use std::ops::Range;
 use std::slice;
 
@@ -28,6 +29,7 @@ use triomphe::Arc;
 use super::Allocation;
 use super::block::{Block, Payload};
 use crate::engine::TimeRange;
+use crate::engine::relocate::Mover;
 
 /// Blocks of a group when it is formed.
 const GROUP_BLOCKS: usize = 128;
@@ -377,7 +379,7 @@ impl Blocks {
                 && let Some(mut last) = older.groups.pop_back()
             {
                 older.len -= last.len;
-                self.tail = std::mem::take(Arc::make_mut(&mut last.blocks));
+                self.tail = mem::take(Arc::make_mut(&mut last.blocks));
             }
             if older.groups.is_empty() {
                 rest.older = None;
@@ -388,8 +390,26 @@ impl Blocks {
         }
     }
 
-    /// The payloads, for a host that moves them to another address. Those that a snapshot shares
-    /// are left out.
+    /// Shows the allocations of the descriptors to a mover, those of shared groups left out.
+    pub(super) fn relocate(&mut self, mover: &mut impl Mover) {
+        mover.vector(&mut self.tail);
+        let Some(rest) = &mut self.rest else { return };
+        mover.block(rest);
+        let Some(older) = &mut rest.older else { return };
+        mover.block(older);
+        // A queue and a vector are made of each other without an allocation.
+        let mut groups = Vec::from(mem::take(&mut older.groups));
+        mover.vector(&mut groups);
+        for group in &mut groups {
+            mover.counted(&mut group.blocks);
+            if let Some(blocks) = Arc::get_mut(&mut group.blocks) {
+                mover.vector(blocks);
+            }
+        }
+        older.groups = groups.into();
+    }
+
+    /// The payloads, for whoever moves their allocations. Those of shared groups are left out.
     pub(super) fn payloads_mut(&mut self) -> impl Iterator<Item = &mut Payload> {
         let older = self.rest.iter_mut().flat_map(|rest| &mut rest.older);
         let groups = older.flat_map(|older| &mut older.groups);

@@ -26,6 +26,7 @@ mod digest;
 mod duplicates;
 mod late;
 mod open;
+mod relocate;
 mod settle;
 
 use triomphe::Arc;
@@ -34,7 +35,7 @@ use super::codec::Columns;
 use super::options::{Encoding, Options};
 use super::rule::Links;
 use super::{Error, Result, Sample, TimeRange, Timestamp};
-use block::{Block, Form, Payload, SPLIT_SAMPLES};
+use block::{Block, Form, SPLIT_SAMPLES};
 pub use blocks::{Blocks, Sums};
 pub use cursor::{Cursor, Order, Part};
 pub use duplicates::{Added, Upsert};
@@ -405,18 +406,6 @@ impl Series {
             }
             _ => {}
         }
-    }
-
-    /// The heap buffer of the open block's stream, for a host that moves it to another address. Its
-    /// contents and length must stay as they are.
-    pub fn open_buffer_mut(&mut self) -> Option<&mut Vec<u8>> {
-        self.open.as_mut().and_then(Open::stream_buffer_mut)
-    }
-
-    /// The payloads of the sealed blocks, for a host that moves them to another address. Those that
-    /// a snapshot shares are left out.
-    pub fn payloads_mut(&mut self) -> impl Iterator<Item = &mut Payload> {
-        self.sealed.payloads_mut()
     }
 
     /// Checks the invariants. O(blocks), and the open block is decoded.

@@ -192,12 +192,9 @@ impl Open {
             }
     }
 
-    /// The heap buffer of a stream.
-    pub(super) fn stream_buffer_mut(&mut self) -> Option<&mut Vec<u8>> {
-        match &mut self.tail {
-            Tail::Stream(encoder) => Some(encoder.buffer_mut()),
-            Tail::Columns(_) => None,
-        }
+    /// All but the newest, for whoever moves its allocations: samples must stay what they are.
+    pub(super) fn tail_mut(&mut self) -> &mut Tail {
+        &mut self.tail
     }
 
     /// Appends the samples at or after `from_ms`, and perhaps some older ones, to `out`.

@@ -17,6 +17,7 @@ use hashbrown::HashTable;
 
 use super::rounded;
 use super::slab::Slab;
+use crate::engine::relocate::Mover;
 
 /// Tables where there are many things.
 const TABLES: usize = 256;
@@ -139,6 +140,14 @@ impl<T: Named> Dictionary<T> {
 
     pub(in crate::engine) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         self.things.get_mut(number)
+    }
+
+    /// Shows allocations to a mover, as [`Slab::relocate`].
+    pub(in crate::engine) fn relocate(&mut self, number: u32, mover: &mut impl Mover) {
+        if number == 0 {
+            mover.vector(&mut self.tables);
+        }
+        self.things.relocate(number, mover);
     }
 
     /// Every thing with its number, in the order of numbers.

@@ -11,6 +11,7 @@ use std::mem::size_of;
 use std::ops::Index;
 
 use super::rounded;
+use crate::engine::relocate::Mover;
 
 /// Things in a page.
 const PAGE: usize = 1024;
@@ -77,6 +78,21 @@ impl<T> Slab<T> {
     pub(in crate::engine) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         let (page, at) = place(number);
         self.pages.get_mut(page)?.get_mut(at)?.as_mut()
+    }
+
+    /// Shows allocations to a mover: the page that begins with a number, where one does, and with number 0
+    /// all that is no page.
+    pub(in crate::engine) fn relocate(&mut self, number: u32, mover: &mut impl Mover) {
+        if number == 0 {
+            mover.vector(&mut self.pages);
+            mover.vector(&mut self.free);
+        }
+        let (page, at) = place(number);
+        if at == 0
+            && let Some(page) = self.pages.get_mut(page)
+        {
+            mover.vector(page);
+        }
     }
 
     /// Every thing with its number, in the order of numbers.

@@ -9,6 +9,7 @@ use std::mem::size_of;
 
 use super::dictionary::Named;
 use super::rounded;
+use crate::engine::relocate::Mover;
 
 /// Longest text that lies inside, in bytes.
 const INLINE_BYTES: usize = 22;
@@ -31,6 +32,13 @@ impl Text {
                 Self::Inline { len, bytes }
             }
             _ => Self::Heap(text.into()),
+        }
+    }
+
+    /// Shows its allocation to a mover.
+    pub(in crate::engine) fn relocate(&mut self, mover: &mut impl Mover) {
+        if let Self::Heap(text) = self {
+            mover.slice(text);
         }
     }
 

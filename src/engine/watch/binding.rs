@@ -1,6 +1,8 @@
 //! A fleet bound to a set of fences.
 
+use super::roam::Roam;
 use crate::engine::fence::{Detect, Options};
+use crate::engine::relocate::Mover;
 
 /// Most sets of fences that a fleet is bound to.
 pub const MAX_BINDINGS: usize = 64;
@@ -36,6 +38,35 @@ pub struct Binding {
     pub outside_cap: u32,
     /// Where events go.
     pub sinks: Vec<Sink>,
+}
+
+/// Shows what a fleet is tied to to a mover.
+pub(in crate::engine) fn relocate_bindings(
+    bindings: &mut Vec<Binding>,
+    roams: &mut Vec<Roam>,
+    mover: &mut impl Mover,
+) {
+    mover.vector(bindings);
+    for binding in bindings {
+        mover.slice(&mut binding.fences);
+        if let Some(group) = &mut binding.group {
+            mover.slice(group);
+        }
+        relocate_sinks(&mut binding.sinks, mover);
+    }
+    mover.vector(roams);
+    for roam in roams {
+        mover.slice(&mut roam.others);
+        relocate_sinks(&mut roam.sinks, mover);
+    }
+}
+
+fn relocate_sinks(sinks: &mut Vec<Sink>, mover: &mut impl Mover) {
+    mover.vector(sinks);
+    for sink in sinks {
+        let (Sink::Publish(name) | Sink::Stream { key: name, .. }) = sink;
+        mover.slice(name);
+    }
 }
 
 impl Binding {

@@ -21,6 +21,7 @@ mod roam;
 mod transition;
 mod visit;
 
+pub(in crate::engine) use binding::relocate_bindings;
 pub use binding::{Binding, MAX_BINDINGS, MAX_SINKS, Sink};
 pub use event::{Event, Reason};
 pub use record::{read_bindings, read_visits, write_bindings, write_visits};

@@ -15,6 +15,7 @@ use triomphe::ThinArc;
 
 use crate::engine::Timestamp;
 use crate::engine::fence::FenceId;
+use crate::engine::relocate::Mover;
 
 /// How far a visit has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,13 @@ impl Visit {
 pub struct Visits(Option<ThinArc<(), Visit>>);
 
 impl Visits {
+    /// Shows its allocation to a mover.
+    pub(in crate::engine) fn relocate(&mut self, mover: &mut impl Mover) {
+        if let Some(visits) = &mut self.0 {
+            mover.shared(visits);
+        }
+    }
+
     /// Visits, in order of bindings and numbers.
     pub fn new(visits: Vec<Visit>) -> Self {
         Self((!visits.is_empty()).then(|| ThinArc::from_header_and_iter((), visits.into_iter())))
