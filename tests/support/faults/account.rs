@@ -146,11 +146,12 @@ impl Account {
             settled.broken.extend(replay(oracle, one));
         }
         let have = oracle::portrait(server, &self.load.prefix);
+        let wanted = oracle::portrait(oracle, &self.load.prefix);
         let Some(found) = self.find(&sent, first, (oracle, &have), may_lose) else {
-            let wanted = oracle::portrait(oracle, &self.load.prefix);
             let shown = shown(&sent[marked.saturating_sub(3)..]);
             settled.broken.push(format!(
-                "no part of what {} has sent makes what the server has, which has mark {mark:?}; {acknowledged} of {} acknowledged, {marked} marked\n{}\n{shown}",
+                "no part of what {} has sent makes what the server has: of {} steps {acknowledged} acknowledged, \
+                 {marked} marked; after {first} of them\n{}\n{shown}",
                 self.load.prefix,
                 sent.len(),
                 oracle::differences(&wanted, &have)
@@ -208,7 +209,12 @@ fn replay(oracle: &mut Client, (step, fate): &(Step, Fate)) -> Option<String> {
     let Fate::Acknowledged(have) = fate else {
         return None;
     };
-    if step.kind == Kind::Clock || wanted == *have {
+    let is_error = |reply: &String| reply.starts_with('-');
+    let is_same = match step.kind {
+        Kind::Clock => !have.iter().any(is_error),
+        _ => wanted == *have,
+    };
+    if is_same {
         return None;
     }
     let request = Value::Array(step.requests.iter().map(|one| text(one)).collect());

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::account::{Account, Stop};
 use super::invariants;
 use super::load::Load;
-use super::oracle::Oracle;
+use super::oracle::{Oracle, differences, portrait};
 use super::tally::Tally;
 use crate::support::client::Protocol;
 use crate::support::server::{Server, await_that};
@@ -98,7 +98,40 @@ impl Clients {
         tally.broken(invariants::check(server, &prefixes));
         if may_lose {
             self.oracle.become_copy_of(server);
+            server.await_info("persistence", "rdb_bgsave_in_progress:0");
         }
+    }
+}
+
+impl Clients {
+    /// Compares replicas with their master, of which nothing is written meanwhile.
+    #[track_caller]
+    pub(crate) fn compare(&self, master: &Server, replicas: &[&Server], tally: &mut Tally) {
+        let mut client = master.connect(Protocol::Resp2);
+        // No timer tells anything and nothing expires until then.
+        client.expect("CLIENT PAUSE 600000 WRITE", "+OK");
+        for replica in replicas {
+            let mut other = replica.connect(Protocol::Resp2);
+            let offset = client.info("replication", "master_repl_offset");
+            await_that("the replica has everything", || {
+                other.info("replication", "slave_repl_offset") >= offset
+            });
+            let mut broken: Vec<String> =
+                invariants::index_is_false(&mut other).into_iter().collect();
+            if client.digest() != other.digest() {
+                broken.push("the digest of a replica is another".into());
+            }
+            for account in &self.accounts {
+                let [ours, theirs] =
+                    [&mut client, &mut other].map(|one| portrait(one, &account.load.prefix));
+                if ours != theirs {
+                    broken.push(differences(&ours, &theirs));
+                }
+            }
+            broken.extend(replica.complaint());
+            tally.broken(broken);
+        }
+        client.expect("CLIENT UNPAUSE", "+OK");
     }
 }
 

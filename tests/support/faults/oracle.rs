@@ -84,6 +84,7 @@ pub(crate) fn portrait(client: &mut Client, prefix: &str) -> Portrait {
     lines.extend([
         format!("PEXPIRETIME {prefix}e"),
         format!("IOT.RANGE {prefix}clock - + AGGREGATION sum 1000000w"),
+        format!("IOT.FLEET INFO {prefix}fleet"),
         format!("IOT.FENCE BINDINGS {prefix}fleet"),
         format!("IOT.QUERYINDEX c={label}"),
         format!("IOT.GET {prefix}count"),
@@ -114,6 +115,8 @@ fn draw(line: &str, reply: &Value) -> String {
     match (line.split(' ').next().unwrap(), reply) {
         (_, Value::ServerError(_)) => render(reply),
         ("IOT.QUERYINDEX", Value::Array(keys)) => sorted(keys.iter().map(text_of).collect()),
+        // Its options; the rest counts what has come in since the start.
+        ("IOT.FLEET", Value::Array(fields)) => render(&Value::Array(fields[4..22].to_vec())),
         ("IOT.GET", Value::Array(sample)) => render(&sample[sample.len() - 1]),
         ("IOT.POSITION", Value::Array(positions)) => {
             let position = |position: &Value| match fences_of(position) {
