@@ -135,21 +135,6 @@ impl Client {
         commands.iter().map(|_| self.receive()).collect()
     }
 
-    /// Sends several commands, none of which may fail.
-    #[track_caller]
-    pub(crate) fn expect_all(&mut self, commands: &[Vec<Vec<u8>>]) {
-        for (command, reply) in commands.iter().zip(self.pipeline(commands).unwrap()) {
-            let is_error = matches!(reply, Value::ServerError(_));
-            let command = command.join(&b' ');
-            assert!(
-                !is_error,
-                "{}: {}",
-                String::from_utf8_lossy(&command),
-                notation::render(&reply)
-            );
-        }
-    }
-
     /// Sends several commands and does not wait for the replies, which [`Client::receive`] reads.
     pub(crate) fn send_all(&mut self, commands: &[Vec<Vec<u8>>]) -> Result<(), Lost> {
         let bytes: Vec<u8> = commands.iter().flat_map(|args| packed(args)).collect();

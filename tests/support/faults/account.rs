@@ -60,9 +60,15 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// A client that has sent nothing yet.
-    pub(crate) fn new(load: Load) -> Self {
-        let sent = VecDeque::new();
+    /// A client that has sent what comes before all else.
+    #[track_caller]
+    pub(crate) fn begin(load: Load, client: &mut Client) -> Self {
+        let mut sent = VecDeque::new();
+        for step in load.beginning() {
+            let replies = client.pipeline(&step.requests).unwrap();
+            let replies = oracle::shown(&step, &replies);
+            sent.push_back((step, Fate::Acknowledged(replies)));
+        }
         Self { load, sent }
     }
 

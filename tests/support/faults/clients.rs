@@ -39,14 +39,11 @@ impl Clients {
     #[track_caller]
     pub(crate) fn new(server: &Server, seed: u64, count: usize) -> Self {
         let oracle = Oracle::start();
-        let accounts: Vec<Account> = (0..count)
-            .map(|number| Account::new(Load::new(seed, number)))
+        let mut client = server.connect(Protocol::Resp2);
+        let loads = (0..count).map(|number| Load::new(seed, number));
+        let accounts = loads
+            .map(|load| Account::begin(load, &mut client))
             .collect();
-        for mut client in [server.connect(Protocol::Resp2), oracle.connect()] {
-            for step in accounts.iter().flat_map(|account| account.load.beginning()) {
-                client.expect_all(&step.requests);
-            }
-        }
         Self { accounts, oracle }
     }
 
