@@ -92,8 +92,15 @@ impl Account {
     }
 
     /// Sends some steps and reads the replies.
-    pub(crate) fn exchange(&mut self, client: &mut Client, acknowledged: &AtomicUsize) -> Stop {
-        let from = self.sent.len();
+    fn exchange(&mut self, client: &mut Client, acknowledged: &AtomicUsize) -> Stop {
+        if self.send(client) == Stop::Gone {
+            return Stop::Gone;
+        }
+        self.receive(client, acknowledged)
+    }
+
+    /// Sends some steps.
+    pub(crate) fn send(&mut self, client: &mut Client) -> Stop {
         let steps: Vec<Step> = (0..BATCH).map(|_| self.load.step()).collect();
         let requests: Vec<_> = steps
             .iter()
@@ -101,11 +108,17 @@ impl Account {
             .collect();
         self.sent
             .extend(steps.into_iter().map(|step| (step, Fate::Unknown)));
-        // The connection may be gone at any moment, with some of the replies.
-        if client.send_all(&requests).is_err() {
-            return Stop::Gone;
+        // The connection may be gone at any moment, with some of what was sent.
+        match client.send_all(&requests) {
+            Ok(()) => Stop::Told,
+            Err(_) => Stop::Gone,
         }
+    }
+
+    /// Reads the replies to what was sent last.
+    pub(crate) fn receive(&mut self, client: &mut Client, acknowledged: &AtomicUsize) -> Stop {
         let mut stop = Stop::Told;
+        let from = self.sent.len() - BATCH;
         for (step, fate) in self.sent.range_mut(from..) {
             let replies = step.requests.iter().map(|_| client.receive());
             let Ok(replies) = replies.collect::<Result<Vec<Value>, _>>() else {
@@ -155,9 +168,10 @@ impl Account {
         let wanted = oracle::portrait(oracle, &self.load.prefix);
         let Some(found) = self.find(&sent, first, (oracle, &have), may_lose) else {
             let shown = shown(&sent[marked.saturating_sub(3)..]);
+            let samples = oracle::samples(&wanted, &have, [oracle, server]);
             settled.broken.push(format!(
                 "no part of what {} has sent makes what the server has: of {} steps {acknowledged} acknowledged, \
-                 {marked} marked; after {first} of them\n{}\n{shown}",
+                 {marked} marked; after {first} of them\n{}\n{samples}\n{shown}",
                 self.load.prefix,
                 sent.len(),
                 oracle::differences(&wanted, &have)

@@ -76,6 +76,11 @@ impl Clients {
         })
     }
 
+    /// The clients one by one, for whoever drives them otherwise.
+    pub(crate) fn accounts(&mut self) -> &mut [Account] {
+        &mut self.accounts
+    }
+
     /// Compares what `server` has with what the clients know, and checks whatever must hold.
     #[track_caller]
     pub(crate) fn settle(&mut self, server: &Server, tally: &mut Tally) {

@@ -164,3 +164,31 @@ pub(crate) fn differences(wanted: &Portrait, have: &Portrait) -> String {
         .collect::<Vec<_>>()
         .join("\n")
 }
+
+/// The samples of series whose digests differ, as far as they do, at the oracle and at the server.
+pub(crate) fn samples(wanted: &Portrait, have: &Portrait, mut ends: [&mut Client; 2]) -> String {
+    let mut text = String::new();
+    for line in wanted
+        .keys()
+        .filter(|line| wanted.get(*line) != have.get(*line))
+    {
+        let Some(key) = line.strip_prefix("DEBUG DIGEST-VALUE ") else {
+            continue;
+        };
+        let rows = ends
+            .each_mut()
+            .map(|end| match end.run(&format!("IOT.RANGE {key} - +")) {
+                Value::Array(rows) => rows.iter().map(render).collect(),
+                other => vec![render(&other)],
+            });
+        for (side, own, other) in [("wanted", 0, 1), ("has", 1, 0)] {
+            let only: Vec<&String> = rows[own]
+                .iter()
+                .filter(|row| !rows[other].contains(row))
+                .collect();
+            let info = render(&ends[own].run(&format!("IOT.INFO {key}")));
+            text = format!("{text}{key} {side} {only:?} {info}\n");
+        }
+    }
+    text
+}
