@@ -29,7 +29,7 @@ const THREADS: usize = 4;
 /// Files that the test has open at most.
 const FILES: usize = 4_000;
 /// Samples of the series that readers ask for: few, that are read at once, and many.
-const SAMPLES: i64 = 20_000;
+const SAMPLES: u32 = 20_000;
 
 /// Lets this process open as many files as it has clients. Says whether it may.
 fn may_open_files() -> bool {
@@ -48,7 +48,12 @@ type Question = (Vec<Vec<u8>>, Value);
 
 /// Questions about series that nobody writes to, short and long.
 fn questions(client: &mut Client) -> Vec<Question> {
-    add(client, "still", 0, (0..SAMPLES).map(|at| at as f64 / 4.0));
+    add(
+        client,
+        "still",
+        0,
+        (0..SAMPLES).map(|at| f64::from(at) / 4.0),
+    );
     client.expect("IOT.ALTER still LABELS kind still", "+OK");
     client.expect("IOT.FENCE ADD stills z CIRCLE 1 1 1000", "1");
     client.expect("IOT.TRACK cars d 1 1 TS 5", "1");
@@ -86,7 +91,7 @@ impl Crew<'_> {
         }
         for (number, client) in self.readers.iter_mut().enumerate() {
             let (question, _) = &questions[number % questions.len()];
-            client.send_all(&[question.clone()]).unwrap();
+            client.send_all(std::slice::from_ref(question)).unwrap();
         }
         for (account, client) in &mut self.writers {
             if account.receive(client, acknowledged) != Stop::Told {
@@ -206,7 +211,7 @@ fn with_huge() -> (Server, Client, Value) {
         &mut client,
         "other",
         0,
-        (0..SAMPLES).map(|at| at as f64 / 4.0),
+        (0..SAMPLES).map(|at| f64::from(at) / 4.0),
     );
     let answer = client.run(OTHER);
     (server, client, answer)

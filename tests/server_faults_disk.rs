@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
 use support::client::{Client, Protocol};
 use support::faults::clients::Clients;
 use support::faults::disk;
@@ -45,9 +47,7 @@ fn a_file_that_cannot_grow_stops_writes_until_it_can() {
     let Some(mut server) = disk::start(&EVERY_SECOND) else {
         return;
     };
-    let mut tally = Tally::new(
-        "disk full at the append-only file, then room, then kill -9, appendfsync everysec",
-    );
+    let mut tally = Tally::new("disk full, appendfsync everysec: room again, kill -9");
     let mut clients = Clients::new(&server, FAULTS_SEED + 1_000, CLIENTS);
     for _ in 0..rounds(3) {
         clients.during(&[server.port()], |progress| {
@@ -72,9 +72,7 @@ fn a_server_that_is_killed_while_its_disk_is_full_has_a_beginning_of_what_was_se
     let Some(mut server) = disk::start(&EVERY_SECOND) else {
         return;
     };
-    let mut tally = Tally::that_may_lose(
-        "disk full at the append-only file, then kill -9, appendfsync everysec",
-    );
+    let mut tally = Tally::that_may_lose("disk full, appendfsync everysec: kill -9");
     let mut clients = Clients::new(&server, FAULTS_SEED + 1_100, CLIENTS);
     for _ in 0..rounds(3) {
         clients.during(&[server.port()], |progress| {
@@ -95,8 +93,7 @@ fn a_server_that_must_write_always_ends_when_it_cannot() {
     let Some(mut server) = disk::start(&ALWAYS) else {
         return;
     };
-    let mut tally =
-        Tally::new("disk full at the append-only file, appendfsync always: the server ends");
+    let mut tally = Tally::new("disk full, appendfsync always: the server ends");
     let mut clients = Clients::new(&server, FAULTS_SEED + 1_200, CLIENTS);
     for _ in 0..rounds(3) {
         clients.during(&[server.port()], |progress| {
@@ -123,9 +120,9 @@ fn a_rewrite_without_room_leaves_the_file_as_it_is() {
             return;
         };
         let mut tally = Tally::new(if preamble == "yes" {
-            "disk full during BGREWRITEAOF, then kill -9, appendfsync always"
+            "disk full during BGREWRITEAOF, appendfsync always: kill -9"
         } else {
-            "the same without preamble"
+            "disk full during BGREWRITEAOF without preamble, appendfsync always: kill -9"
         });
         let mut clients = Clients::new(&server, FAULTS_SEED + seed, CLIENTS);
         server.rewrite();
@@ -154,7 +151,7 @@ fn a_snapshot_without_room_stops_writes_and_leaves_the_last_one() {
     else {
         return;
     };
-    let mut tally = Tally::new("disk full during BGSAVE, then kill -9 behind a snapshot");
+    let mut tally = Tally::new("disk full during BGSAVE, dump file only: kill -9 after a SAVE");
     let mut clients = Clients::new(&server, FAULTS_SEED + 1_500, CLIENTS);
     for _ in 0..rounds(3) {
         clients.during(&[server.port()], |progress| {
@@ -194,38 +191,69 @@ fn prepare(client: &mut Client) {
     }
 }
 
+/// What of them is told: an enter, a dwell and an exit of each fence, the last one of a device that has expired.
+const DUE: [&str; 5] = ["dwell z", "enter short", "enter z", "exit short", "exit z"];
+
+/// Kinds and fences of the events so far, and their ids.
+fn told(client: &mut Client) -> (Vec<String>, BTreeSet<String>) {
+    let told = events(client, "told");
+    let mut kinds: Vec<String> = told
+        .iter()
+        .map(|event| format!("{} {}", event.get("event"), event.get("fence")))
+        .collect();
+    kinds.sort();
+    let ids = told.iter().map(|event| event.get("id").to_owned());
+    (kinds, ids.collect())
+}
+
+/// Waits until all that is due is told, and the series is gone.
+#[track_caller]
+fn await_due(client: &mut Client) -> (Vec<String>, BTreeSet<String>) {
+    await_that("all that is due is told", || {
+        told(client).0.len() >= DUE.len()
+    });
+    await_that("the series is gone", || client.integer("EXISTS idle") == 0);
+    let told = told(client);
+    assert_eq!(told.0, DUE);
+    told
+}
+
+/// A server whose disk is full while much is due.
+fn full_while_due() -> Option<Server> {
+    let server = disk::start(&EVERY_SECOND)?;
+    prepare(&mut server.connect(Protocol::Resp2));
+    server.await_info("persistence", "aof_buffer_length:0");
+    disk::fill(&server, 0);
+    server.await_info("persistence", "aof_last_write_status:err");
+    Some(server)
+}
+
 #[test]
 fn what_is_due_while_the_disk_is_full_comes_once() {
-    let Some(mut server) = disk::start(&EVERY_SECOND) else {
+    let Some(mut server) = full_while_due() else {
         return;
     };
     let mut client = server.connect(Protocol::Resp2);
-    prepare(&mut client);
-    disk::fill(&server, 0);
-    server.await_info("persistence", "aof_last_write_status:err");
-    // An enter, a dwell, an exit of each fence: the last of them is that of a device that has expired.
-    let kinds = |client: &mut Client| {
-        let told = events(client, "told");
-        let mut kinds: Vec<String> = told
-            .iter()
-            .map(|event| format!("{} {}", event.get("event"), event.get("fence")))
-            .collect();
-        kinds.sort();
-        kinds
-    };
-    let wanted = ["dwell z", "enter short", "enter z", "exit short", "exit z"];
-    await_that("all that is due is told", || {
-        kinds(&mut client).len() >= wanted.len()
-    });
-    await_that("the series is gone", || client.integer("EXISTS idle") == 0);
-    assert_eq!(kinds(&mut client), wanted);
+    let before = await_due(&mut client);
     disk::free(&server);
     server.await_info("persistence", "aof_last_write_status:ok");
-    let before = client.digest();
+    let digest = client.digest();
     server.kill9();
     server.restart();
     let mut client = server.connect(Protocol::Resp2);
-    assert_eq!(client.digest(), before);
-    assert_eq!(kinds(&mut client), wanted);
+    assert_eq!(client.digest(), digest);
+    assert_eq!(told(&mut client), before);
+    server.assert_no_panic();
+}
+
+#[test]
+fn what_was_due_while_the_disk_was_full_comes_again_where_it_is_lost() {
+    let Some(mut server) = full_while_due() else {
+        return;
+    };
+    let before = await_due(&mut server.connect(Protocol::Resp2));
+    server.kill9();
+    server.restart();
+    assert_eq!(await_due(&mut server.connect(Protocol::Resp2)), before);
     server.assert_no_panic();
 }

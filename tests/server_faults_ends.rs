@@ -77,7 +77,7 @@ fn check(fault: &'static str, seed: u64, end: fn(&Server)) {
     let mut server = Server::start_with(&EVERY_SECOND);
     let mut tally = Tally::new(fault);
     let mut clients = Clients::new(&server, FAULTS_SEED + seed, CLIENTS);
-    for _ in 0..rounds(2) {
+    for _ in 0..rounds(1) {
         let waiting = clients.during(&[server.port()], |progress| {
             progress.await_more(STEPS);
             let waiting = wait(&server);
@@ -130,7 +130,7 @@ fn the_module_is_not_unloaded() {
     let server = Server::start();
     let mut tally = Tally::new("MODULE UNLOAD while queries run");
     let mut clients = Clients::new(&server, FAULTS_SEED + 6_400, CLIENTS);
-    for _ in 0..rounds(2) {
+    for _ in 0..rounds(1) {
         let waiting = clients.during(&[server.port()], |progress| {
             progress.await_more(STEPS);
             let waiting = wait(&server);

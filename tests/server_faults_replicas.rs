@@ -33,7 +33,7 @@ fn chain(args: &[&str]) -> [Server; 3] {
 #[test]
 fn links_that_are_cut_are_taken_up_where_they_were() {
     let servers = chain(&[]);
-    let mut tally = Tally::new("link of a replica cut, partial sync, in a chain of three servers");
+    let mut tally = Tally::new("replica loses its link, chain of three servers: partial sync");
     let mut clients = Clients::new(&servers[0], FAULTS_SEED + 2_000, CLIENTS);
     let full = servers.each_ref().map(|server| stat(server, "sync_full"));
     for round in 0..rounds(4) {
@@ -68,8 +68,9 @@ fn links_that_are_cut_are_taken_up_where_they_were() {
 #[test]
 fn a_replica_that_was_away_for_too_long_gets_everything_anew() {
     let servers = chain(&SMALL_BACKLOG);
-    let mut tally =
-        Tally::new("replica stopped for longer than the backlog, full sync, in a chain");
+    let mut tally = Tally::new(
+        "replica stopped for longer than the backlog, chain of three servers: full sync",
+    );
     let mut clients = Clients::new(&servers[0], FAULTS_SEED + 2_100, CLIENTS);
     for _ in 0..rounds(2) {
         clients.during(&[servers[0].port()], |progress| {
@@ -116,7 +117,7 @@ fn pair(args: &[&str]) -> [Server; 2] {
 fn a_failover_under_load_loses_nothing() {
     let servers = pair(&[]);
     let ports = servers.each_ref().map(Server::port);
-    let mut tally = Tally::new("FAILOVER under load, clients go on with the new master");
+    let mut tally = Tally::new("failover under load: FAILOVER");
     let mut clients = Clients::new(&servers[0], FAULTS_SEED + 2_200, CLIENTS);
     for round in 0..rounds(6) {
         let [old, new] = [round % 2, (round + 1) % 2].map(|at| &servers[at]);
@@ -137,7 +138,7 @@ fn a_failover_under_load_loses_nothing() {
 #[test]
 fn a_replica_that_has_everything_can_take_over() {
     let servers = pair(&[]);
-    let mut tally = Tally::new("replica that has caught up promoted");
+    let mut tally = Tally::new("failover: replica that has caught up");
     let mut clients = Clients::new(&servers[0], FAULTS_SEED + 2_300, CLIENTS);
     for round in 0..rounds(4) {
         let [old, new] = [round % 2, (round + 1) % 2].map(|at| &servers[at]);
@@ -156,7 +157,7 @@ fn a_replica_that_has_everything_can_take_over() {
 #[test]
 fn a_replica_whose_master_is_killed_has_a_beginning_of_what_was_sent() {
     let mut servers = pair(&[]);
-    let mut tally = Tally::that_may_lose("master killed under load, replica promoted");
+    let mut tally = Tally::that_may_lose("failover under load: kill -9 of the master");
     let mut clients = Clients::new(&servers[0], FAULTS_SEED + 2_400, CLIENTS);
     catch_up(&servers[0]);
     for round in 0..rounds(4) {
