@@ -8,7 +8,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use support::client::{Client, Protocol};
-use support::faults::clients::Clients;
+use support::faults::clients::{Clients, Progress};
 use support::faults::disk;
 use support::faults::tally::{Tally, rounds};
 use support::fences_events::events;
@@ -42,70 +42,54 @@ fn refuses_writes(server: &Server) {
     client.expect("IOT.QUERYINDEX c=c0 role=plain", "_");
 }
 
-#[test]
-fn a_file_that_cannot_grow_stops_writes_until_it_can() {
-    let Some(mut server) = disk::start(&EVERY_SECOND) else {
+/// Fills the disk while clients send, lets something happen, starts the server again, and compares.
+#[track_caller]
+fn check(mut tally: Tally, seed: u64, args: &[&str], happen: fn(&mut Server, Progress<'_>)) {
+    let Some(mut server) = disk::start(args) else {
         return;
     };
-    let mut tally = Tally::new("disk full, appendfsync everysec: room again, kill -9");
-    let mut clients = Clients::new(&server, FAULTS_SEED + 1_000, CLIENTS);
+    let mut clients = Clients::new(&server, FAULTS_SEED + seed, CLIENTS);
     for _ in 0..rounds(3) {
         clients.during(&[server.port()], |progress| {
             progress.await_more(STEPS);
             disk::fill(&server, ROOM);
-            server.await_info("persistence", "aof_last_write_status:err");
-            refuses_writes(&server);
-            disk::free(&server);
-            server.await_info("persistence", "aof_last_write_status:ok");
-            progress.await_more(STEPS);
-            server.kill9();
+            happen(&mut server, progress);
         });
         server.restart();
         tally.tried();
         clients.settle(&server, &mut tally);
     }
     tally.end();
+}
+
+#[test]
+fn a_file_that_cannot_grow_stops_writes_until_it_can() {
+    let tally = Tally::new("disk full, appendfsync everysec: room again, kill -9");
+    check(tally, 1_000, &EVERY_SECOND, |server, progress| {
+        server.await_info("persistence", "aof_last_write_status:err");
+        refuses_writes(server);
+        disk::free(server);
+        server.await_info("persistence", "aof_last_write_status:ok");
+        progress.await_more(STEPS);
+        server.kill9();
+    });
 }
 
 #[test]
 fn a_server_that_is_killed_while_its_disk_is_full_has_a_beginning_of_what_was_sent() {
-    let Some(mut server) = disk::start(&EVERY_SECOND) else {
-        return;
-    };
-    let mut tally = Tally::that_may_lose("disk full, appendfsync everysec: kill -9");
-    let mut clients = Clients::new(&server, FAULTS_SEED + 1_100, CLIENTS);
-    for _ in 0..rounds(3) {
-        clients.during(&[server.port()], |progress| {
-            progress.await_more(STEPS);
-            disk::fill(&server, ROOM);
-            server.await_info("persistence", "aof_last_write_status:err");
-            server.kill9();
-        });
-        server.restart();
-        tally.tried();
-        clients.settle(&server, &mut tally);
-    }
-    tally.end();
+    let tally = Tally::that_may_lose("disk full, appendfsync everysec: kill -9");
+    check(tally, 1_100, &EVERY_SECOND, |server, _| {
+        server.await_info("persistence", "aof_last_write_status:err");
+        server.kill9();
+    });
 }
 
 #[test]
 fn a_server_that_must_write_always_ends_when_it_cannot() {
-    let Some(mut server) = disk::start(&ALWAYS) else {
-        return;
-    };
-    let mut tally = Tally::new("disk full, appendfsync always: the server ends");
-    let mut clients = Clients::new(&server, FAULTS_SEED + 1_200, CLIENTS);
-    for _ in 0..rounds(3) {
-        clients.during(&[server.port()], |progress| {
-            progress.await_more(STEPS);
-            disk::fill(&server, ROOM);
-            assert_eq!(server.end().code(), Some(1), "{}", server.last_words());
-        });
-        server.restart();
-        tally.tried();
-        clients.settle(&server, &mut tally);
-    }
-    tally.end();
+    let tally = Tally::new("disk full, appendfsync always: the server ends");
+    check(tally, 1_200, &ALWAYS, |server, _| {
+        assert_eq!(server.end().code(), Some(1), "{}", server.last_words());
+    });
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn a_server_saves_and_shuts_down_while_queries_run() {
 #[test]
 fn a_server_that_gets_a_signal_ends_while_queries_run() {
     check("SIGTERM while queries run", 6_300, |server| {
-        server.signal("TERM")
+        server.signal("TERM");
     });
 }
 

@@ -10,7 +10,9 @@ use std::fs;
 use support::client::Protocol;
 use support::faults::clients::{Clients, Progress};
 use support::faults::disk::newest_file;
+use support::faults::load::Load;
 use support::faults::tally::{Tally, rounds};
+use support::notation::render;
 use support::seeds::{FAULTS_SEED, Random};
 use support::server::Server;
 
@@ -186,4 +188,36 @@ fn a_dump_file_has_what_was_there_when_it_was_written() {
         server.await_info("persistence", "rdb_bgsave_in_progress:0");
     };
     check(tally, 80, 4, &args, before, left_alone);
+}
+
+/// What only a master, a rewrite of the append-only file or a dump sends; kills and replicas see to it.
+const OF_SERVERS: [&str; 4] = [
+    "IOT.RESTORE",
+    "IOT.FLEET RESTORE",
+    "IOT.FLEET VISITS",
+    "IOT.FENCE RESTORE",
+];
+
+#[test]
+fn clients_send_every_command_that_writes() {
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    let mut load = Load::new(FAULTS_SEED, 0);
+    let mut steps = load.beginning();
+    steps.extend((0..5_000).map(|_| load.step()));
+    let sent: Vec<String> = steps
+        .iter()
+        .map(|step| format!("{:?}", step.lines()))
+        .collect();
+    let mut found = 0;
+    for name in client.module_commands() {
+        let flags = render(&client.run(&format!("COMMAND INFO {name}")));
+        let line = name.replace('|', " ");
+        if flags.contains("+write") && !OF_SERVERS.contains(&line.as_str()) {
+            let is_sent = sent.iter().any(|step| step.contains(&line));
+            assert!(is_sent, "{line} is not sent");
+            found += 1;
+        }
+    }
+    assert!(found > 20, "{found} commands write");
 }
