@@ -183,7 +183,9 @@ impl Server {
     /// Sends its process a signal, such as `TERM` or `STOP`.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
-        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        // Every shell has it, and not every system a program of that name.
+        let script = ["-c", "kill -s \"$1\" \"$2\"", "kill", name, &pid];
+        let sent = Command::new("sh").args(script).status();
         assert!(sent.unwrap().success(), "kill -s {name} {pid}");
     }
 
