@@ -2,6 +2,7 @@
 
 PORT ?= 6379
 TIME ?= 60
+FAULTS ?= 10
 SHELL := /bin/bash
 CARGO ?= cargo
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -9,7 +10,7 @@ MODULE := $(TARGET)/release/libredis_iot.so
 VALKEY := $(TARGET)/valkey/usr/bin/valkey-server
 
 .DEFAULT_GOAL := help
-.PHONY: help needs setup build run demo migrate test test-matrix memcheck fuzz fuzz-keep bench package package-test dist lint fmt fmt-check doc clean
+.PHONY: help needs setup build run demo migrate test test-matrix faults memcheck fuzz fuzz-keep bench package package-test dist lint fmt fmt-check doc clean
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +51,9 @@ test: setup ## Runs all tests against redis-server, and those of the server agai
 
 test-matrix: setup ## Runs the tests of the server against the newest Redis and Valkey, built from Debian's sources.
 	@bash .ci/matrix "$(TARGET)"
+
+faults: build ## Kills servers, fills disks, cuts links, FAULTS times as often as `make test`; prints the table of docs/operations.md.
+	@bash .ci/faults "$(MODULE)" $(FAULTS)
 
 memcheck: setup build ## Runs the tests of the server with each server under valgrind; FILES="commands ..." chooses some.
 	@bash .ci/memcheck "$(TARGET)" "$(MODULE)" $(FILES)

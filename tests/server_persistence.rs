@@ -5,8 +5,6 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use redis::Value;
 use support::client::{Client, Protocol};
 use support::notation::{number, packed, render, same_number, words};
@@ -18,8 +16,6 @@ use support::traffic::Traffic;
 const COMMANDS: usize = 1_500;
 /// Samples that are read back to the bit.
 const BIT_EXACT_SAMPLES: usize = 20_000;
-/// Samples that must be acknowledged before the server is killed.
-const ACKNOWLEDGED_SAMPLES: usize = 10_000;
 
 /// A server that appends every write to its file before it replies.
 fn durable(preamble: &str) -> Server {
@@ -80,17 +76,6 @@ fn check_reload(server: &mut Server, seed: u64, reload: impl Fn(&mut Server)) {
     client.expect("IOT.GET COMPRESSED", "[5000000000, #1]");
 }
 
-fn rewrite(server: &Server) {
-    server.connect(Protocol::Resp2).run("BGREWRITEAOF");
-    for line in [
-        "aof_rewrite_scheduled:0",
-        "aof_rewrite_in_progress:0",
-        "aof_last_bgrewrite_status:ok",
-    ] {
-        server.await_info("persistence", line);
-    }
-}
-
 #[test]
 fn a_dump_file_holds_everything() {
     check_reload(&mut Server::start(), PERSISTENCE_SEED, |server| {
@@ -123,12 +108,12 @@ fn a_rewritten_append_only_file_holds_everything() {
     for (seed, preamble) in [(30, "yes"), (40, "no")] {
         let mut server = durable(preamble);
         check_reload(&mut server, PERSISTENCE_SEED + seed, |server| {
-            rewrite(server);
+            server.rewrite();
             server
                 .connect(Protocol::Resp2)
                 .expect("DEBUG LOADAOF", "+OK");
         });
-        rewrite(&server);
+        server.rewrite();
         let bases: Vec<Vec<u8>> = server.append_only_files(".base.");
         assert_eq!(bases.len(), 1);
         let commands = bases[0]
@@ -260,7 +245,7 @@ fn any_bits_come_back_as_they_were_also_after_a_restart() {
     server.kill9();
     server.restart();
     check_samples(&server, &samples);
-    rewrite(&server);
+    server.rewrite();
     server.kill9();
     server.restart();
     check_samples(&server, &samples);
@@ -287,58 +272,6 @@ fn check_samples(server: &Server, samples: &[(i64, f64)]) {
                     "{key} at {time}: {have:?}, not {value:?}"
                 );
             }
-        }
-    }
-}
-
-/// Adds samples to one key until the server is gone; returns how many were acknowledged.
-fn load(mut client: Client, key: &str, acknowledged: &AtomicUsize) -> usize {
-    let mut count = 0;
-    loop {
-        let batch: Vec<_> = (count..count + 10)
-            .map(|index| words(&format!("IOT.ADD {key} {index} {index}.25")))
-            .collect();
-        let Ok(replies) = client.pipeline(&batch) else {
-            return count;
-        };
-        for (reply, index) in replies.iter().zip(count..) {
-            assert_eq!(*reply, Value::Int(i64::try_from(index).unwrap()));
-        }
-        count += replies.len();
-        acknowledged.fetch_add(replies.len(), Ordering::Relaxed);
-    }
-}
-
-#[test]
-fn every_acknowledged_sample_survives_a_kill_under_load() {
-    let mut server = durable("yes");
-    let acknowledged = AtomicUsize::new(0);
-    let clients = ["a", "b", "c"].map(|key| (key, server.connect(Protocol::Resp2)));
-    let counts: Vec<(&str, usize)> = std::thread::scope(|scope| {
-        let loads = clients.map(|(key, client)| {
-            let acknowledged = &acknowledged;
-            (key, scope.spawn(move || load(client, key, acknowledged)))
-        });
-        support::server::await_that("enough samples are acknowledged", || {
-            acknowledged.load(Ordering::Relaxed) >= ACKNOWLEDGED_SAMPLES
-        });
-        server.kill9();
-        loads.map(|(key, load)| (key, load.join().unwrap())).into()
-    });
-    server.restart();
-    let mut client = server.connect(Protocol::Resp3);
-    for (key, count) in counts {
-        assert!(count > 0, "{key} was loaded");
-        let Value::Array(rows) = client.run(&format!("IOT.RANGE {key} 0 {}", count - 1)) else {
-            panic!("no array");
-        };
-        assert_eq!(rows.len(), count, "{key}");
-        for (row, index) in rows.iter().zip(0..) {
-            let wanted = Value::Array(vec![
-                Value::Int(index),
-                Value::Double(format!("{index}.25").parse().unwrap()),
-            ]);
-            assert_eq!(*row, wanted, "{key}");
         }
     }
 }

@@ -1,5 +1,4 @@
-//! How a long query ends when it does not end by its answer: its client goes, a limit is reached,
-//! the server shuts down.
+//! How a long query ends when it does not end by its answer: its client goes, or a limit is reached.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
@@ -73,31 +72,6 @@ fn a_replica_answers_beside_its_main_thread_too() {
     let mut reader = replica.connect(Protocol::Resp2);
     assert!(writer.run(query) == reader.run(query));
     assert_eq!(stat(&mut reader, "queries_ended"), 1);
-}
-
-#[test]
-fn a_server_shuts_down_while_a_query_runs() {
-    let mut server = Server::start_with(&["--appendonly", "yes"]);
-    let (mut waiting, _) = during(&server, |client| {
-        client.expect("DEL slow", "1");
-        client.expect("IOT.ADD t 1 1", "1");
-    });
-    server.shut_down("");
-    assert!(!server.is_running());
-    // The answer may have been sent just before.
-    let _answer_or_end = waiting.receive();
-    server.restart();
-    let mut client = server.connect(Protocol::Resp2);
-    client.expect("IOT.GET t", "[1, #1]");
-}
-
-#[test]
-fn a_module_is_not_unloaded_under_a_query() {
-    let server = Server::start();
-    let (mut waiting, expected) = during(&server, |client| {
-        client.expect("MODULE UNLOAD redis-iot", "-ERR *");
-    });
-    assert_eq!(waiting.receive(), Ok(expected));
 }
 
 #[test]

@@ -147,6 +147,34 @@ fn a_replica_takes_the_options_that_the_master_chose() {
     assert!(retention.contains("600000"), "{retention}");
 }
 
+/// The first samples of an empty series took the rules of the replica where two of one call have one time:
+/// sums had the first twice, and what the replica's setting blocks was missing.
+#[test]
+fn samples_of_one_time_come_into_an_empty_series_as_the_master_took_them() {
+    let master = Server::start_with(&["--appendonly", "yes"]);
+    let replica = Server::start_with(&["--redis-iot.duplicate-policy", "block"]);
+    replica.replica_of(&master);
+    let mut client = master.connect(Protocol::Resp2);
+    let mut replica = replica.connect(Protocol::Resp2);
+    for policy in ["FIRST", "LAST", "MIN", "MAX", "SUM"] {
+        client.expect(
+            &format!("IOT.CREATE {policy} DUPLICATE_POLICY {policy}"),
+            "+OK",
+        );
+        for line in [
+            format!("IOT.ADDBULK {policy} SAMPLES 100 4 100 2 100 8 50 1 50 2"),
+            format!("IOT.ADDBULK new:{policy} ON_DUPLICATE {policy} SAMPLES 100 4 100 2 100 8"),
+        ] {
+            client.expect(&line, "_");
+            check_equal(&mut client, &mut replica);
+        }
+    }
+    client.expect("IOT.RANGE SUM - +", "[[50, #3], [100, #14]]");
+    let before = client.digest();
+    client.expect("DEBUG LOADAOF", "+OK");
+    assert_eq!(client.digest(), before);
+}
+
 #[test]
 fn what_is_refused_or_ignored_sends_nothing() {
     let (master, replica) = pair();

@@ -234,7 +234,7 @@ fn write<H: Host>(
         Slot::Foreign => return Err(Error::WrongType),
         Slot::Open(mut series) => {
             derived::refuse_destination(host, key.name, &series)?;
-            let upsert = upsert(host, &series, policy);
+            let upsert = effect::upsert_many(host, &series, policy);
             let mut tracked = Tracked::begin(host, &series);
             let mut tally = Tally::new(series.newest().map(|newest| newest.time_ms));
             let to = (&mut outcome, &mut tally);
@@ -249,11 +249,6 @@ fn write<H: Host>(
         Slot::Missing => return Err(Error::NoSuchKey),
     }
     Ok(outcome)
-}
-
-fn upsert<H: Host>(host: &H, series: &Series, policy: Policy) -> Upsert {
-    // Time 0 is never a plain append, so that whether this is a replay is asked for.
-    effect::upsert(host, series, 0, policy)
 }
 
 fn add(

@@ -19,16 +19,29 @@ pub(super) fn upsert<H: Host>(
     time_ms: Timestamp,
     policy: Policy,
 ) -> Upsert {
-    let options = series.options();
-    let ignore = options.ignore;
     // A plain append is the same for both, and asking the server is not free.
-    let plain = ignore.max_time_diff_ms == 0
+    let plain = series.options().ignore.max_time_diff_ms == 0
         && series
             .newest()
             .is_none_or(|newest| newest.time_ms < time_ms);
-    if !plain && host.is_replay() {
+    if plain {
+        of_client(host, series, policy)
+    } else {
+        upsert_many(host, series, policy)
+    }
+}
+
+/// The rules for samples of which one may have the time of another, so that even the first sample of a
+/// series begins no plain appends.
+pub(super) fn upsert_many<H: Host>(host: &H, series: &Series, policy: Policy) -> Upsert {
+    if host.is_replay() {
         return Upsert::Replay;
     }
+    of_client(host, series, policy)
+}
+
+fn of_client<H: Host>(host: &H, series: &Series, policy: Policy) -> Upsert {
+    let options = series.options();
     let own = || {
         options
             .duplicate_policy
@@ -36,7 +49,7 @@ pub(super) fn upsert<H: Host>(
     };
     Upsert::Client {
         policy: policy.unwrap_or_else(own),
-        ignore,
+        ignore: options.ignore,
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod client;
 pub(crate) mod crc64;
 pub(crate) mod events;
 pub(crate) mod example;
+pub(crate) mod faults;
 pub(crate) mod fences_events;
 pub(crate) mod fences_mix;
 pub(crate) mod fences_oracle;

@@ -26,6 +26,9 @@ pub(crate) const DEFRAG_SEED: u64 = 0x10D5_000A;
 /// The seed of the tests of shapes.
 pub(crate) const SHAPES_SEED: u64 = 0x10D5_0100;
 
+/// The seed of the tests of faults.
+pub(crate) const FAULTS_SEED: u64 = 0x10D5_0200;
+
 /// A generator of random numbers (Steele, Lea, Flood: Fast splittable pseudorandom number
 /// generators, OOPSLA 2014).
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Protocol};
@@ -20,6 +20,8 @@ pub(crate) struct Server {
     port: u16,
     folder: tempfile::TempDir,
     args: Vec<String>,
+    /// What starts it, where that is another program.
+    launcher: Vec<String>,
 }
 
 impl Server {
@@ -30,17 +32,24 @@ impl Server {
 
     /// A server with more arguments on its command line, `--name value ...`.
     pub(crate) fn start_with(args: &[&str]) -> Self {
+        Self::start_under(&[], args)
+    }
+
+    /// A server that another program starts and becomes, such as `env`.
+    pub(crate) fn start_under(launcher: &[&str], args: &[&str]) -> Self {
+        let launcher: Vec<String> = launcher.iter().map(ToString::to_string).collect();
         let folder = tempfile::Builder::new()
             .prefix("redis-iot-test-")
             .tempdir()
             .unwrap();
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-        let (process, port) = spawn(folder.path(), &args);
+        let (process, port) = spawn(folder.path(), &launcher, &args);
         Self {
             process,
             port,
             folder,
             args,
+            launcher,
         }
     }
 
@@ -49,7 +58,7 @@ impl Server {
     pub(crate) fn refusal_of(args: &[&str]) -> String {
         let folder = tempfile::tempdir().unwrap();
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-        match try_spawn(folder.path(), &args) {
+        match try_spawn(folder.path(), &[], &args) {
             Err(log) => log,
             Ok((mut process, _)) => {
                 process.kill().unwrap();
@@ -92,7 +101,7 @@ impl Server {
         if self.is_running() {
             self.kill9();
         }
-        (self.process, self.port) = spawn(self.folder.path(), &self.args);
+        (self.process, self.port) = spawn(self.folder.path(), &self.launcher, &self.args);
     }
 
     /// Starts the server again in the same folder with other arguments.
@@ -104,16 +113,7 @@ impl Server {
     /// Ends the server as `SHUTDOWN` with these words would, and waits for its end.
     pub(crate) fn shut_down(&mut self, how: &str) {
         self.connect(Protocol::Resp2).shut_down(how);
-        await_that("the server ends", || !self.is_running());
-    }
-
-    /// Ends the server as an operator's signal would, and waits for its end.
-    fn end(&mut self) {
-        if self.is_running() {
-            let pid = self.pid().to_string();
-            Command::new("kill").arg(pid).status().unwrap();
-            await_that("the server ends", || !self.is_running());
-        }
+        self.end();
     }
 
     /// Whether the process is still there.
@@ -150,10 +150,50 @@ impl Server {
     /// Fails if anything has panicked: the server goes on, and only its log tells.
     #[track_caller]
     pub(crate) fn assert_no_panic(&self) {
+        assert_eq!(self.complaint(), None);
+    }
+
+    /// A line of the log that says that something has panicked, or that the server has crashed.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let log = self.log();
+        let signs = ["panicked at", "BUG REPORT", "ASSERTION FAILED"];
+        let complains = |line: &&str| signs.iter().any(|sign| line.contains(sign));
+        log.lines().find(complains).map(ToOwned::to_owned)
+    }
+
+    /// What it has written to its log.
+    pub(crate) fn log(&self) -> String {
         let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let panic = log.lines().find(|line| line.contains("panicked at"));
-        assert_eq!(panic, None);
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// Has the server write its append-only file anew, and waits until it has.
+    #[track_caller]
+    pub(crate) fn rewrite(&self) {
+        self.connect(Protocol::Resp2).run("BGREWRITEAOF");
+        for line in [
+            "aof_rewrite_scheduled:0",
+            "aof_rewrite_in_progress:0",
+            "aof_last_bgrewrite_status:ok",
+        ] {
+            self.await_info("persistence", line);
+        }
+    }
+
+    /// Sends its process a signal, such as `TERM` or `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        // Every shell has it, and not every system a program of that name.
+        let script = ["-c", "kill -s \"$1\" \"$2\"", "kill", name, &pid];
+        let sent = Command::new("sh").args(script).status();
+        assert!(sent.unwrap().success(), "kill -s {name} {pid}");
+    }
+
+    /// Waits until the process has ended by itself.
+    #[track_caller]
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        await_that("the server ends", || !self.is_running());
+        self.process.wait().unwrap()
     }
 
     /// The folder of its files.
@@ -180,7 +220,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Memcheck counts what is lost when the server ends by itself.
-        if std::env::var_os("IOT_MEMCHECK").is_some() && !std::thread::panicking() {
+        let is_watched = std::env::var_os("IOT_MEMCHECK").is_some();
+        if is_watched && self.is_running() && !std::thread::panicking() {
+            self.signal("TERM");
+            self.signal("CONT");
             self.end();
         }
         // Both fail only where the process has ended already.
@@ -199,20 +242,23 @@ pub(crate) fn await_that(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn spawn(folder: &Path, args: &[String]) -> (Child, u16) {
-    try_spawn(folder, args).unwrap_or_else(|log| panic!("the server ended at its start:\n{log}"))
+fn spawn(folder: &Path, launcher: &[String], args: &[String]) -> (Child, u16) {
+    try_spawn(folder, launcher, args)
+        .unwrap_or_else(|log| panic!("the server ended at its start:\n{log}"))
 }
 
 /// A server that answers, or the log of one that ended at its start.
-fn try_spawn(folder: &Path, args: &[String]) -> Result<(Child, u16), String> {
+fn try_spawn(folder: &Path, launcher: &[String], args: &[String]) -> Result<(Child, u16), String> {
     for _ in 0..PORT_ATTEMPTS {
         let port = free_port();
-        let mut process = command(folder, port, args).spawn().unwrap_or_else(|error| {
-            panic!(
-                "cannot start {}: {error}; `make setup` installs a server",
-                server_binary().display()
-            )
-        });
+        let mut process = command(folder, port, launcher, args)
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!(
+                    "cannot start {}: {error}; `make setup` installs a server",
+                    server_binary().display()
+                )
+            });
         match await_answer(&mut process, port) {
             Answer::Own => return Ok((process, port)),
             Answer::Others => {
@@ -230,8 +276,15 @@ fn try_spawn(folder: &Path, args: &[String]) -> Result<(Child, u16), String> {
     panic!("no free port in {PORT_ATTEMPTS} attempts");
 }
 
-fn command(folder: &Path, port: u16, args: &[String]) -> Command {
-    let mut command = Command::new(server_binary());
+fn command(folder: &Path, port: u16, launcher: &[String], args: &[String]) -> Command {
+    let mut command = match launcher {
+        [] => Command::new(server_binary()),
+        [program, rest @ ..] => {
+            let mut command = Command::new(program);
+            command.args(rest).arg(server_binary());
+            command
+        }
+    };
     command
         .current_dir(folder)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
