@@ -84,7 +84,11 @@ impl Waiters {
     fn add(&mut self, handle: Handle, waiter: Waiter) {
         for key in waiter.reading.keys() {
             let place = (waiter.database, key.into());
-            self.by_key.entry(place).or_default().push(handle);
+            let handles = self.by_key.entry(place).or_default();
+            // A key may come many times, and is counted for all of them at once.
+            if handles.last() != Some(&handle) {
+                handles.push(handle);
+            }
         }
         self.clients.insert(handle, waiter);
     }
