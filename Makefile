@@ -2,6 +2,7 @@
 
 PORT ?= 6379
 TIME ?= 60
+COMMANDS ?= 1000000
 SHELL := /bin/bash
 CARGO ?= cargo
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -9,7 +10,7 @@ MODULE := $(TARGET)/release/libredis_iot.so
 VALKEY := $(TARGET)/valkey/usr/bin/valkey-server
 
 .DEFAULT_GOAL := help
-.PHONY: help needs setup build run demo migrate test test-matrix fuzz bench package package-test dist lint fmt fmt-check doc clean
+.PHONY: help needs setup build run demo migrate test test-matrix fuzz hostile bench package package-test dist lint fmt fmt-check doc clean
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +55,11 @@ test-matrix: setup ## Runs the tests of the server against the newest Redis and 
 fuzz: needs ## Feeds the decoders random bytes, TIME seconds for each target; needs a nightly toolchain.
 	@bash .ci/fuzz "$(TARGET)" $(TIME)
 
+hostile: needs ## Attacks the release build with COMMANDS random commands of every kind; SEED chooses others.
+	@$(CARGO) build --release --lib
+	@IOT_MODULE="$(MODULE)" IOT_HOSTILE=$(COMMANDS) $(if $(SEED),IOT_HOSTILE_SEED=$(SEED)) \
+	  $(CARGO) test --test server_hostile -- --nocapture
+
 bench: needs ## Measures codec, series, index and server; prints tables.
 	@$(CARGO) build --release --lib
 	@$(CARGO) bench --bench codec
@@ -62,6 +68,7 @@ bench: needs ## Measures codec, series, index and server; prints tables.
 	@$(CARGO) bench --bench fences
 	@$(CARGO) bench --bench fleet
 	@$(CARGO) bench --bench server
+	@$(CARGO) bench --bench attacks
 
 package: needs ## Builds a Debian package in target/dist.
 	@bash packaging/deb "$(TARGET)"

@@ -7,16 +7,19 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 pub(crate) mod aggregation;
+pub(crate) mod aof;
 pub(crate) mod browser;
 pub(crate) mod calendar;
 pub(crate) mod client;
 pub(crate) mod crc64;
+pub(crate) mod docs;
 pub(crate) mod events;
 pub(crate) mod example;
 pub(crate) mod fences_events;
 pub(crate) mod fences_mix;
 pub(crate) mod fences_oracle;
 pub(crate) mod filters;
+pub(crate) mod hostile;
 pub(crate) mod manual;
 pub(crate) mod many;
 pub(crate) mod mutants;

@@ -21,6 +21,8 @@ pub(crate) const RULES_SEED: u64 = 0x10D5_0007;
 pub(crate) const FENCES_SEED: u64 = 0x10D5_0008;
 /// The seed of the tests of fleets and fences in a server.
 pub(crate) const FLEETS_SEED: u64 = 0x10D5_0009;
+/// The seed of the random commands over everything.
+pub(crate) const HOSTILE_SEED: u64 = 0x10D5_000A;
 /// The seed of the tests of shapes.
 pub(crate) const SHAPES_SEED: u64 = 0x10D5_0100;
 
