@@ -2,6 +2,7 @@
 //! fences, and sweeps. The server's timer calls [`attend`].
 
 use super::fence;
+use super::outbox::MOST_SENT;
 use super::untrack;
 use super::watch::{Changes, Sets, Task};
 use crate::command::host::{Agenda, Host, Name, Slot, Value, ValueType, ValueWriter};
@@ -12,7 +13,7 @@ use crate::engine::watch::{Cause, Reason};
 
 /// Most devices or fences of one call that something is due of.
 const MOST_DUE: usize = 100;
-/// The same of a fleet that is bound to fences, each device of which may leave many.
+/// Devices of a fleet that is bound to fences that are removed together.
 const MOST_DUE_BOUND: usize = 10;
 /// Devices of one call that a sweep compares.
 const MOST_SWEPT: usize = 500;
@@ -84,19 +85,31 @@ pub fn attend<H: Host>(host: &H, key: &[u8], from: Option<u32>) -> Option<u32> {
     sweep(host, key, from?, now_ms)
 }
 
-/// Removes devices that were silent for too long.
+/// Removes devices that were silent for too long, a few at a time: each may leave many fences.
 fn expire<H: Host>(host: &H, key: &[u8], now_ms: Timestamp) {
-    let expired: Vec<Box<[u8]>> = match host.write_value::<Fleet>(Name::Own(key)) {
-        Slot::Open(mut fleet) => {
-            let is_bound = !fleet.bindings().is_empty();
-            fleet.take_expired(now_ms, if is_bound { MOST_DUE_BOUND } else { MOST_DUE })
+    let (mut removed, mut sent) = (0, 0);
+    while removed < MOST_DUE && sent < MOST_SENT {
+        let expired: Vec<Box<[u8]>> = match host.write_value::<Fleet>(Name::Own(key)) {
+            Slot::Open(mut fleet) => {
+                let some = if fleet.bindings().is_empty() {
+                    MOST_DUE
+                } else {
+                    MOST_DUE_BOUND
+                };
+                fleet.take_expired(now_ms, some)
+            }
+            Slot::Missing | Slot::Foreign => return,
+        };
+        if expired.is_empty() {
+            return;
         }
-        Slot::Missing | Slot::Foreign => return,
-    };
-    let devices: Vec<&[u8]> = expired.iter().map(|device| &**device).collect();
-    let name = Name::Own(key);
-    if let Ok(Some((_, changes))) = untrack::remove(host, name, &devices, Reason::Expired) {
-        changes.outbox.send(host);
+        removed += expired.len();
+        let devices: Vec<&[u8]> = expired.iter().map(|device| &**device).collect();
+        let name = Name::Own(key);
+        if let Ok(Some((_, changes))) = untrack::remove(host, name, &devices, Reason::Expired) {
+            sent += changes.outbox.sent();
+            changes.outbox.send(host);
+        }
     }
 }
 

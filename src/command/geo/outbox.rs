@@ -32,6 +32,11 @@ impl Outbox {
         self.events.push((fields, sinks.to_vec()));
     }
 
+    /// How often something will be sent.
+    pub(super) const fn sent(&self) -> usize {
+        self.sent
+    }
+
     /// Whether nothing more should be begun that brings events.
     pub(super) const fn is_full(&self) -> bool {
         self.sent >= MOST_SENT

@@ -126,6 +126,19 @@ pub(crate) enum Removal {
     FlushAll,
 }
 
+/// Removes every key of the database that is selected.
+fn remove_keys(client: &mut Client, command: &str) {
+    let Value::Array(keys) = client.run("KEYS *") else {
+        panic!("keys are a list");
+    };
+    for key in keys {
+        let Value::BulkString(key) = key else {
+            panic!("a key is a text");
+        };
+        client.call(&[command.as_bytes(), &key]);
+    }
+}
+
 /// Removes every key of every database, and what the server keeps of those who were here.
 pub(crate) fn clear(client: &mut Client, removal: Removal) {
     for database in 0..16 {
@@ -135,17 +148,12 @@ pub(crate) fn clear(client: &mut Client, removal: Removal) {
             Removal::Unlink => "UNLINK",
             Removal::FlushAll => break,
         };
-        let Value::Array(keys) = client.run("KEYS *") else {
-            panic!("keys are a list");
-        };
-        for key in keys {
-            let Value::BulkString(key) = key else {
-                panic!("a key is a text");
-            };
-            client.call(&[command.as_bytes(), &key]);
-        }
-        // Keys whose time is over are not listed, and go by themselves.
-        await_that("no key is left", || client.integer("DBSIZE") == 0);
+        // Keys whose time is over are not listed, and go by themselves; a timer that fires meanwhile may send
+        // an event to a stream.
+        await_that("no key is left", || {
+            remove_keys(client, command);
+            client.integer("DBSIZE") == 0
+        });
     }
     if removal == Removal::FlushAll {
         client.expect("FLUSHALL", "+OK");
