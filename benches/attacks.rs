@@ -173,11 +173,11 @@ fn fences(bench: &mut Bench) {
             .map(|at| format!("STREAM x{at} MAXLEN 100"))
             .collect();
         bench.run(&format!("IOT.FENCE BIND f z {}", sinks.join(" ")));
-        let what = format!("of {fences} fences on one place");
+        let what = format!("{fences} fences on one place");
         let normal = bench.held(&one("IOT.FENCE AT z 40 50"));
         let attack = bench.held(&one("IOT.FENCE AT z 10 50"));
         row(
-            &format!("FENCE AT {what}"),
+            &format!("FENCE AT of {what}"),
             normal,
             attack,
             "fences that are there: 0.1 us each",
@@ -206,7 +206,7 @@ fn fences(bench: &mut Bench) {
         let normal = bench.held(&one("IOT.FENCE UNBIND f none"));
         let attack = bench.held(&one("IOT.FENCE UNBIND f z"));
         row(
-            &format!("UNBIND {what}"),
+            &format!("UNBIND of {what}"),
             normal,
             attack,
             "50,000 events a command",
