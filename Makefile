@@ -3,6 +3,7 @@
 PORT ?= 6379
 TIME ?= 60
 FAULTS ?= 10
+COMMANDS ?= 1000000
 SHELL := /bin/bash
 CARGO ?= cargo
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -10,7 +11,7 @@ MODULE := $(TARGET)/release/libredis_iot.so
 VALKEY := $(TARGET)/valkey/usr/bin/valkey-server
 
 .DEFAULT_GOAL := help
-.PHONY: help needs setup build run demo migrate test test-matrix faults memcheck fuzz fuzz-keep bench package package-test dist lint fmt fmt-check doc clean
+.PHONY: help needs setup build run demo migrate test test-matrix faults memcheck fuzz fuzz-keep hostile bench package package-test dist lint fmt fmt-check doc clean
 
 help: ## Lists the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +65,11 @@ fuzz: needs ## Feeds commands and decoders random bytes, TIME seconds for each t
 fuzz-keep: needs ## Keeps of what fuzzing has found since what reaches new code, in fuzz/corpus.
 	@bash .ci/fuzz "$(TARGET)" 0 keep
 
+hostile: needs ## Attacks the release build with COMMANDS random commands of every kind; SEED chooses others.
+	@$(CARGO) build --release --lib
+	@IOT_MODULE="$(MODULE)" IOT_HOSTILE=$(COMMANDS) $(if $(SEED),IOT_HOSTILE_SEED=$(SEED)) \
+	  $(CARGO) test --test server_hostile -- --nocapture
+
 bench: needs ## Measures codec, series, index and server; prints tables.
 	@$(CARGO) build --release --lib
 	@$(CARGO) bench --bench codec
@@ -72,6 +78,7 @@ bench: needs ## Measures codec, series, index and server; prints tables.
 	@$(CARGO) bench --bench fences
 	@$(CARGO) bench --bench fleet
 	@$(CARGO) bench --bench server
+	@$(CARGO) bench --bench attacks
 
 package: needs ## Builds a Debian package in target/dist.
 	@bash packaging/deb "$(TARGET)"

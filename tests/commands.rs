@@ -13,7 +13,7 @@ use support::notation;
 use support::server::Server;
 
 /// The settings of the module as they are when nobody has set any.
-const DEFAULT_SETTINGS: [(&str, &str); 16] = [
+const DEFAULT_SETTINGS: [(&str, &str); 17] = [
     ("redis-iot.max-series", "100000"),
     ("redis-iot.retention", "0"),
     ("redis-iot.duplicate-policy", "block"),
@@ -25,6 +25,7 @@ const DEFAULT_SETTINGS: [(&str, &str); 16] = [
     ("redis-iot.inline-samples", "5000"),
     ("redis-iot.max-samples", "1000000000"),
     ("redis-iot.query-timeout", "30000"),
+    ("redis-iot.inline-timeout", "500"),
     ("redis-iot.max-queries", "128"),
     ("redis-iot.max-vertices", "10000"),
     ("redis-iot.max-fences", "10000000"),

@@ -4,10 +4,9 @@
 
 mod support;
 
-use std::collections::BTreeMap;
-
 use redis::Value;
 use support::client::{Client, Protocol};
+use support::docs::{map_of, text_of, texts_of};
 use support::notation::render;
 use support::server::Server;
 
@@ -160,37 +159,6 @@ const KEYS: [(&str, &str); 53] = [
     ("IOT.INTERSECTS z CIRCLE 1 2 3", r#"["z"]"#),
     ("IOT.TRAIL f d - + GEOJSON", r#"["f"]"#),
 ];
-
-/// A map, or a flat array in its place, by the text of its keys.
-fn map_of(value: &Value) -> BTreeMap<String, Value> {
-    let pairs: Vec<(Value, Value)> = match value {
-        Value::Map(pairs) => pairs.clone(),
-        Value::Array(flat) => flat
-            .chunks(2)
-            .map(|pair| (pair[0].clone(), pair[1].clone()))
-            .collect(),
-        other => panic!("no map: {}", render(other)),
-    };
-    pairs
-        .into_iter()
-        .map(|(key, value)| (text_of(&key), value))
-        .collect()
-}
-
-fn text_of(value: &Value) -> String {
-    match value {
-        Value::BulkString(text) => String::from_utf8_lossy(text).into_owned(),
-        Value::SimpleString(text) => text.clone(),
-        other => panic!("no text: {}", render(other)),
-    }
-}
-
-fn texts_of(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(items) | Value::Set(items) => items.iter().map(text_of).collect(),
-        other => panic!("no list: {}", render(other)),
-    }
-}
 
 /// The fields of `COMMAND INFO`: name, arity, flags, first key, last key, step, categories, tips,
 /// key specs, subcommands.

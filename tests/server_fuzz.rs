@@ -6,6 +6,7 @@
 mod support;
 
 use redis::Value;
+use support::aof::rewritten;
 use support::client::{Client, Protocol};
 use support::crc64::{crc64, seal};
 use support::mutants::{FOOTER_BYTES, MODULE_HEADER_BYTES, mutate};
@@ -224,50 +225,6 @@ fn mutated_dumps_of_policies_are_refused_or_whole() {
     server.assert_alive(&|| "the mutants".into());
 }
 
-/// The arguments of every command of this name in an append-only file.
-fn commands_in(file: &[u8], name: &[u8]) -> Vec<Line> {
-    let mut rest = file;
-    let mut found = Vec::new();
-    while !rest.is_empty() {
-        let len = length(&mut rest, b'*');
-        let args: Vec<Vec<u8>> = (0..len)
-            .map(|_| {
-                let len = length(&mut rest, b'$');
-                let (arg, after) = rest.split_at(len);
-                rest = &after[2..];
-                arg.to_vec()
-            })
-            .collect();
-        if args[0].eq_ignore_ascii_case(name) {
-            found.push(args);
-        }
-    }
-    found
-}
-
-/// Reads `*12\r\n`.
-fn length(rest: &mut &[u8], sign: u8) -> usize {
-    // Lines of annotation may stand between commands.
-    while rest[0] == b'#' {
-        let end = rest.iter().position(|&byte| byte == b'\n').unwrap();
-        *rest = &rest[end + 1..];
-    }
-    assert_eq!(rest[0], sign);
-    let end = rest.iter().position(|&byte| byte == b'\r').unwrap();
-    let len = std::str::from_utf8(&rest[1..end]).unwrap().parse().unwrap();
-    *rest = &rest[end + 2..];
-    len
-}
-
-/// What a rewritten append-only file brings each series back with.
-fn restores(server: &Server, client: &mut Client) -> Vec<Line> {
-    client.run("BGREWRITEAOF");
-    server.await_info("persistence", "aof_rewrite_scheduled:0");
-    server.await_info("persistence", "aof_rewrite_in_progress:0");
-    let base = server.append_only_files(".base.").remove(0);
-    commands_in(&base, b"IOT.RESTORE")
-}
-
 #[test]
 fn a_circle_of_rules_that_forged_bytes_tie_comes_to_an_end() {
     let mut server = Server::start_with(&["--appendonly", "yes", "--aof-use-rdb-preamble", "no"]);
@@ -284,7 +241,7 @@ fn a_circle_of_rules_that_forged_bytes_tie_comes_to_an_end() {
             &format!("IOT.CREATERULE {key} {other} AGGREGATION {rule} CREATE"),
             "+OK",
         );
-        let all = restores(&server, &mut client);
+        let all = rewritten(&server, &mut client, "IOT.RESTORE");
         let mut line = all
             .into_iter()
             .find(|line| line[1] == key.as_bytes())
@@ -317,7 +274,7 @@ fn mutated_payloads_of_restore_are_refused_or_whole() {
     let mut server = Server::start_with(&["--appendonly", "yes", "--aof-use-rdb-preamble", "no"]);
     let mut client = server.connect(Protocol::Resp2);
     let keys = fill(&mut client);
-    let commands = restores(&server, &mut client);
+    let commands = rewritten(&server, &mut client, "IOT.RESTORE");
     assert_eq!(commands.len(), keys.len());
     client.expect("CONFIG SET appendonly no", "+OK");
 

@@ -7,7 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use support::client::{Client, Protocol};
-use support::notation::{compare, render};
+use support::notation::{compare, render, words};
 use support::server::Server;
 
 /// A server, one that writes, and nobody who waits yet.
@@ -232,6 +232,44 @@ fn clients_may_be_unblocked_killed_or_gone() {
     server.await_info("clients", "blocked_clients:0");
     writer.expect("IOT.ADD k 1 1", "1");
     writer.expect("PING", "+PONG");
+}
+
+#[test]
+fn a_client_whose_time_ends_as_it_is_woken_gets_a_reply() {
+    let (server, mut writer) = start();
+    for (line, wakes, reply) in [
+        ("IOT.READ k - BLOCK 500 1", "IOT.ADD k 5 1", "[[5, #1]]"),
+        ("IOT.READ k $ BLOCK 500 1", "DEL k", "[]"),
+    ] {
+        let mut reader = waiting(&server, Protocol::Resp2, line, 1);
+        // Both at once, so that the server sees the end of the time before the turn of the client.
+        writer
+            .send_all(&[words(wakes), words("DEBUG SLEEP 0.7")])
+            .unwrap();
+        receives(&mut reader, reply);
+        reader.expect("PING", "+PONG");
+        writer.receive().unwrap();
+        writer.receive().unwrap();
+    }
+}
+
+#[test]
+fn a_time_of_any_length_is_one() {
+    let (server, mut writer) = start();
+    for ms in [
+        "9223372036854775807",
+        "9223372036854775",
+        "106751991167d",
+        "3153600000001",
+        "100000",
+    ] {
+        writer.expect("IOT.DEL k - +", "_");
+        let line = format!("IOT.READ k - BLOCK {ms} 1");
+        let mut reader = waiting(&server, Protocol::Resp2, &line, 1);
+        writer.expect("IOT.ADD k 5 1", "5");
+        receives(&mut reader, "[[5, #1]]");
+        reader.expect("PING", "+PONG");
+    }
 }
 
 #[test]

@@ -47,8 +47,13 @@ pub enum Error {
         /// The setting.
         max: u64,
     },
-    /// A query that took longer than one may, in milliseconds.
-    TooLong(u64),
+    /// A query that took longer than one may.
+    TooLong {
+        /// The setting that says how long.
+        setting: &'static str,
+        /// Its value, in milliseconds.
+        max_ms: u64,
+    },
     /// More queries at once than there may be, which is this many.
     TooManyQueries(u64),
     /// A query whose client has gone; nobody reads this.
@@ -101,10 +106,9 @@ impl Display for Error {
                 f,
                 "ERR the query would scan {samples} samples, more than redis-iot.max-samples {max}"
             ),
-            Self::TooLong(max_ms) => write!(
-                f,
-                "ERR the query took longer than redis-iot.query-timeout {max_ms} ms"
-            ),
+            Self::TooLong { setting, max_ms } => {
+                write!(f, "ERR the query took longer than {setting} {max_ms} ms")
+            }
             Self::TooManyQueries(max) => write!(
                 f,
                 "ERR too many queries at once: redis-iot.max-queries is {max}"

@@ -394,6 +394,14 @@ pub trait Run: Watch + Sync {
     /// # Errors
     /// `TooManySamples` where it costs more than one may.
     fn admit(&self, cost: Cost) -> Result<()>;
+    /// Lets a reply of so many values be written, or refuses it where that would take too long.
+    ///
+    /// # Errors
+    /// `TooLong`.
+    fn admit_reply(&self, _values: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// Why the watch has stopped the query.
     fn why_halted(&self) -> Error;
     /// Whether nobody waits for the reply any more.

@@ -97,6 +97,8 @@ impl Query for SeriesQuestion<'_> {
         let cost = self.cost(u64::MAX);
         run.admit(cost)?;
         let answers = self.chosen(self.answers(cost, run)?);
+        let values = answers.iter().map(|answer| rows::values(&answer.rows));
+        run.admit_reply(values.sum())?;
         self.send(answers, run, reply);
         Ok(())
     }
@@ -303,6 +305,11 @@ mod tests {
     /// A run whose time is up once the rows are there.
     struct Late;
 
+    const LATE: Error = Error::TooLong {
+        setting: "a test",
+        max_ms: 1,
+    };
+
     impl Watch for Late {
         fn permits(&self, _samples: usize) -> bool {
             true
@@ -311,7 +318,7 @@ mod tests {
 
     impl Run for Late {
         fn admit(&self, _cost: Cost) -> Result<()> {
-            Err(Error::TooLong(1))
+            Err(LATE)
         }
 
         fn why_halted(&self) -> Error {
@@ -363,6 +370,6 @@ mod tests {
             limit: None,
         };
         let refusal = question.answers(Cost::default(), &Late).err();
-        assert_eq!(refusal, Some(Error::TooLong(1)));
+        assert_eq!(refusal, Some(LATE));
     }
 }

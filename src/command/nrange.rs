@@ -79,6 +79,7 @@ impl Query for Table<'_> {
                 max: MAX_CELLS,
             }));
         }
+        run.admit_reply(len.saturating_mul(1 + join.width() as u64))?;
         reply.array(usize::try_from(len).unwrap_or(usize::MAX));
         join.for_each(len, |time_ms, values| {
             if run.is_in_vain() {

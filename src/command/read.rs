@@ -154,6 +154,7 @@ impl Query for ReadQuestion<'_> {
         let mut all = rows::of_each(&self.parts, cost, run, |part| {
             part.query.rows(&part.series, run)
         })?;
+        run.admit_reply(all.iter().map(rows::values).sum())?;
         if self.is_single {
             let rows = all.pop().unwrap_or_else(|| Rows::new(1, 0));
             rows::send(rows, run, reply);

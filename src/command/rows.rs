@@ -35,7 +35,9 @@ impl Query for RangeQuestion<'_> {
     fn answer(&self, run: &impl Run, reply: &impl Reply) -> Result<()> {
         let cost = self.cost(u64::MAX);
         run.admit(cost)?;
-        send(self.rows(cost, run)?, run, reply);
+        let rows = self.rows(cost, run)?;
+        run.admit_reply(values(&rows))?;
+        send(rows, run, reply);
         Ok(())
     }
 }
@@ -79,6 +81,11 @@ pub(super) fn of_each<T: Sync, R: Run>(
         all.extend(rows.map_err(halted)?);
     }
     Ok(all)
+}
+
+/// How many numbers a reply with rows has: their times, and their values.
+pub(super) fn values(rows: &Rows) -> u64 {
+    (rows.len() as u64).saturating_mul(1 + rows.width() as u64)
 }
 
 /// Replies with rows, and frees them on the way.

@@ -38,6 +38,7 @@ pub(super) struct State {
     inline_samples: Number,
     max_samples: Number,
     query_timeout: Number,
+    inline_timeout: Number,
     max_queries: Number,
     idle_seal: Number,
     max_series: Number,
@@ -58,6 +59,9 @@ pub(super) struct QueryLimits {
     pub(super) max_samples: u64,
     /// Most time a query may take, in milliseconds; 0 is no limit.
     pub(super) timeout_ms: u64,
+    /// Most time a query may hold the main thread because its client cannot wait, in milliseconds; 0 is
+    /// no limit.
+    pub(super) inline_timeout_ms: u64,
     /// Most queries at once beside the main thread.
     pub(super) max_queries: u64,
 }
@@ -172,6 +176,7 @@ impl State {
             inline_samples: Number::any_from_zero(c"inline-samples", 5_000),
             max_samples: Number::any_from_zero(c"max-samples", 1_000_000_000),
             query_timeout: Number::any_from_zero(c"query-timeout", 30_000),
+            inline_timeout: Number::any_from_zero(c"inline-timeout", 500),
             max_queries: Number {
                 name: c"max-queries",
                 min: 1,
@@ -223,6 +228,7 @@ impl State {
             inline_samples: self.inline_samples.get().unsigned_abs(),
             max_samples: self.max_samples.get().unsigned_abs(),
             timeout_ms: self.query_timeout.get().unsigned_abs(),
+            inline_timeout_ms: self.inline_timeout.get().unsigned_abs(),
             max_queries: self.max_queries.get().unsigned_abs(),
         }
     }
@@ -267,7 +273,7 @@ impl State {
     }
 
     /// Every setting.
-    pub(super) const fn all(&'static self) -> [Setting; 19] {
+    pub(super) const fn all(&'static self) -> [Setting; 20] {
         [
             Setting::Number(&self.retention),
             Setting::Number(&self.chunk_size),
@@ -279,6 +285,7 @@ impl State {
             Setting::Number(&self.inline_samples),
             Setting::Number(&self.max_samples),
             Setting::Number(&self.query_timeout),
+            Setting::Number(&self.inline_timeout),
             Setting::Number(&self.max_queries),
             Setting::Number(&self.idle_seal),
             Setting::Number(&self.max_series),

@@ -5,18 +5,22 @@
 //!                                     |
 //!   a command has changed a key ------+--> enough now? --> unblock --> reply with what is there
 //!   the key has lost its value -------+------------------> unblock -->        "
-//!   the time is up --------------------------------------------------->        "
+//!   the time is up --------------------------------------> unblock -->        "
 //!   the client has gone -----------------------------------------------> forget
 //! ```
 //!
 //! The server can wait for keys too, but not for a number of samples, and its older versions do
 //! not wake anybody when a key goes away. All of this happens on the main thread.
 //!
+//! The time is a timer of ours. The server's own would end the wait without any reply where it comes up
+//! between the unblocking of a client and the client's turn: the server takes such a client for one
+//! that has been replied to.
+//!
 //! What is replied is read when the client's turn comes, so a transaction that adds many samples
 //! is seen as a whole.
 
 use std::collections::HashMap;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -38,9 +42,16 @@ type Handle = usize;
 struct Waiter {
     reading: Reading,
     database: usize,
+    /// The timer of its end, as the server numbers them; `None` where it waits for ever, or where the
+    /// timer has fired.
+    timer: Option<u64>,
     /// Whether it was unblocked, and its turn to be replied to is near.
     is_ready: bool,
 }
+
+/// Longest time that is one: a hundred years, in milliseconds. The server counts microseconds, and its
+/// sum of now and a time must not overflow.
+const MOST_MS: i64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
 #[derive(Default)]
 struct Waiters {
@@ -73,7 +84,11 @@ impl Waiters {
     fn add(&mut self, handle: Handle, waiter: Waiter) {
         for key in waiter.reading.keys() {
             let place = (waiter.database, key.into());
-            self.by_key.entry(place).or_default().push(handle);
+            let handles = self.by_key.entry(place).or_default();
+            // A key may come many times, and is counted for all of them at once.
+            if handles.last() != Some(&handle) {
+                handles.push(handle);
+            }
         }
         self.clients.insert(handle, waiter);
     }
@@ -112,28 +127,37 @@ impl Waiters {
     }
 }
 
-/// Blocks the client of a command until its reading is possible, or a time is up; 0 is never.
+/// Blocks the client of a command until its reading is possible, or a time is up; 0 is never, and so is
+/// more than [`MOST_MS`].
 pub(super) fn wait(context: Context<'_>, reading: Reading, timeout_ms: i64) {
     let table = context.table();
     // SAFETY: the context is a command's and may block; the callbacks are ours, and there are no
     // private data to be freed.
-    let raw = unsafe {
-        (table.block_client)(
-            context.raw(),
-            Some(reply),
-            Some(time_is_up),
-            None,
-            timeout_ms,
-        )
-    };
+    let raw = unsafe { (table.block_client)(context.raw(), Some(reply), Some(sent_away), None, 0) };
     // SAFETY: the client was blocked just now, and the callback is one of ours.
     unsafe { (table.set_disconnect_callback)(raw, Some(disconnect)) };
+    let timer = (1..=MOST_MS).contains(&timeout_ms).then(|| {
+        // SAFETY: the context is alive and knows its module; `time_is_up` takes a handle.
+        unsafe { (table.create_timer)(context.raw(), timeout_ms, Some(time_is_up), raw.cast()) }
+    });
     let waiter = Waiter {
         reading,
         database: context.database(),
+        timer,
         is_ready: false,
     };
     with(|waiters| waiters.add(raw.expose_provenance(), waiter));
+}
+
+/// Forgets a client, and its timer.
+fn forget(context: Context<'_>, handle: Handle) -> Option<Waiter> {
+    let waiter = with(|waiters| waiters.remove(handle))?;
+    if let Some(timer) = waiter.timer {
+        // SAFETY: the context is alive and knows its module; the timer was not stopped and has not fired,
+        // and nobody wants back what it was given.
+        unsafe { (context.table().stop_timer)(context.raw(), timer, std::ptr::null_mut()) };
+    }
+    Some(waiter)
 }
 
 /// A series was changed.
@@ -208,8 +232,25 @@ unsafe extern "C" fn reply(
     api::OK
 }
 
-/// The time of a client is up.
-unsafe extern "C" fn time_is_up(
+/// The time of a client is up: its turn comes next.
+unsafe extern "C" fn time_is_up(_ctx: *mut RedisModuleCtx, handle: *mut c_void) {
+    // SAFETY: as for `reply`.
+    let server = unsafe { Server::resolved() };
+    let handle = handle.expose_provenance();
+    guard::or_abort(|| {
+        let is_waiting = with(|waiters| {
+            let waiter = waiters.clients.get_mut(&handle)?;
+            waiter.timer = None;
+            Some(!std::mem::replace(&mut waiter.is_ready, true))
+        });
+        if is_waiting == Some(true) {
+            unblock(server, &[handle]);
+        }
+    });
+}
+
+/// Somebody ends the wait of a client by `CLIENT UNBLOCK`.
+unsafe extern "C" fn sent_away(
     ctx: *mut RedisModuleCtx,
     strings: *mut *mut RedisModuleString,
     count: c_int,
@@ -233,7 +274,7 @@ unsafe extern "C" fn time_is_up(
 
 /// Replies to a client with what is there. Returns whether it was still waiting.
 fn answer(context: Context<'_>, strings: &[ServerString<'_>], handle: Handle) -> bool {
-    let Some(waiter) = with(|waiters| waiters.remove(handle)) else {
+    let Some(waiter) = forget(context, handle) else {
         return false;
     };
     guard::finish(context, strings, "IOT.READ", |host, args| {
@@ -243,11 +284,13 @@ fn answer(context: Context<'_>, strings: &[ServerString<'_>], handle: Handle) ->
 }
 
 /// A waiting client has gone, or was killed.
-unsafe extern "C" fn disconnect(_ctx: *mut RedisModuleCtx, raw: *mut RedisModuleBlockedClient) {
+unsafe extern "C" fn disconnect(ctx: *mut RedisModuleCtx, raw: *mut RedisModuleBlockedClient) {
     // SAFETY: as for `reply`.
     let server = unsafe { Server::resolved() };
+    // SAFETY: as for `reply`.
+    let context = unsafe { Context::new(server, ctx) };
     guard::or_abort(|| {
-        let waiter = with(|waiters| waiters.remove(raw.expose_provenance()));
+        let waiter = forget(context, raw.expose_provenance());
         if waiter.is_some_and(|waiter| !waiter.is_ready) {
             // SAFETY: nobody has unblocked it, and its handle is freed only then.
             unsafe { (server.table().unblock_client)(raw, std::ptr::null_mut()) };

@@ -5,76 +5,61 @@ use std::collections::BTreeSet;
 use redis::Value;
 
 use super::client::Client;
-use super::notation::render;
+use super::docs::{map_of, text_of, texts_of};
 
 /// One argument.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Arg {
-    name: String,
-    kind: String,
-    token: Option<String>,
-    flags: Vec<String>,
-    parts: Vec<Arg>,
+    /// What it is called.
+    pub(crate) name: String,
+    /// What stands there, in the words of the server.
+    pub(crate) kind: String,
+    /// The keyword before it.
+    pub(crate) token: Option<String>,
+    /// Whether it may be left out.
+    pub(crate) is_optional: bool,
+    /// Whether it may come several times.
+    pub(crate) is_repeated: bool,
+    /// Whether each of these has the keyword.
+    pub(crate) is_token_repeated: bool,
+    /// What a block or a choice is made of.
+    pub(crate) parts: Vec<Self>,
 }
 
 /// The arguments of a command behind its name; none where the docs have none.
 pub(crate) fn arguments_of(client: &mut Client, command: &str) -> Vec<Arg> {
-    let reply = client.run(&format!("COMMAND DOCS {command}"));
-    let docs = fields(&reply).next().expect("docs").1;
-    let arguments = fields(docs).find(|(name, _)| name == "arguments");
-    arguments.map_or_else(Vec::new, |(_, list)| args(list))
+    let docs = map_of(&client.run(&format!("COMMAND DOCS {command}")));
+    let docs = map_of(docs.values().next().expect("a command has documentation"));
+    docs.get("arguments").map(args_of).unwrap_or_default()
 }
 
-fn fields(map: &Value) -> impl Iterator<Item = (String, &Value)> {
-    let Value::Map(pairs) = map else {
-        panic!("no map: {}", render(map));
+fn args_of(args: &Value) -> Vec<Arg> {
+    let (Value::Array(args) | Value::Set(args)) = args else {
+        panic!("arguments are a list: {args:?}");
     };
-    pairs.iter().map(|(name, value)| (text(name), value))
+    args.iter().map(arg_of).collect()
 }
 
-fn text(value: &Value) -> String {
-    match value {
-        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Value::SimpleString(text) => text.clone(),
-        other => panic!("no text: {}", render(other)),
+fn arg_of(arg: &Value) -> Arg {
+    let fields = map_of(arg);
+    let flags = fields.get("flags").map(texts_of).unwrap_or_default();
+    let has = |flag: &str| flags.iter().any(|have| have == flag);
+    Arg {
+        name: text_of(&fields["name"]),
+        kind: text_of(&fields["type"]),
+        token: fields.get("token").map(text_of),
+        is_optional: has("optional"),
+        is_repeated: has("multiple"),
+        is_token_repeated: has("multiple_token"),
+        parts: fields.get("arguments").map(args_of).unwrap_or_default(),
     }
-}
-
-fn items(list: &Value) -> &[Value] {
-    match list {
-        Value::Array(items) | Value::Set(items) => items,
-        other => panic!("no list: {}", render(other)),
-    }
-}
-
-fn args(list: &Value) -> Vec<Arg> {
-    items(list).iter().map(arg).collect()
-}
-
-fn arg(map: &Value) -> Arg {
-    let mut arg = Arg::default();
-    for (name, value) in fields(map) {
-        match name.as_str() {
-            "name" => arg.name = text(value),
-            "type" => arg.kind = text(value),
-            "token" => arg.token = Some(text(value)),
-            "flags" => arg.flags = items(value).iter().map(text).collect(),
-            "arguments" => arg.parts = args(value),
-            _ => {}
-        }
-    }
-    arg
 }
 
 impl Arg {
-    fn has(&self, flag: &str) -> bool {
-        self.flags.iter().any(|have| have == flag)
-    }
-
     /// Whether it is known by a keyword, or missed by nobody.
     fn is_movable(&self) -> bool {
         let is_known = self.kind == "oneof" && self.parts.iter().all(|part| part.token.is_some());
-        is_known || self.token.is_some() || self.has("optional")
+        is_known || self.token.is_some() || self.is_optional
     }
 
     /// Where the words end that this takes from a place on, in every way that it may.
@@ -82,9 +67,9 @@ impl Arg {
         let first = self.behind_token(words, from);
         let mut all = first.map_or_else(BTreeSet::new, |at| self.bare_ends(words, at));
         let mut new = all.clone();
-        while self.has("multiple") && !new.is_empty() {
+        while self.is_repeated && !new.is_empty() {
             let next = new.iter().filter_map(|&at| {
-                if self.has("multiple_token") {
+                if self.is_token_repeated {
                     self.behind_token(words, at)
                 } else {
                     Some(at)
@@ -139,7 +124,7 @@ impl Arg {
 /// Appends one way to say arguments, options as they are chosen.
 pub(crate) fn say(args: &[Arg], choose: &mut impl FnMut(usize) -> usize, line: &mut Vec<Vec<u8>>) {
     for arg in args {
-        if !arg.has("optional") || choose(2) == 1 {
+        if !arg.is_optional || choose(2) == 1 {
             arg.say(choose, line);
         }
     }
@@ -187,7 +172,7 @@ fn ends_in_any_order(args: &[Arg], words: &[Vec<u8>], from: &BTreeSet<usize>) ->
     }
     let must = |used: u64| {
         let mut args = args.iter().enumerate();
-        args.all(|(number, arg)| arg.has("optional") || used & 1 << number != 0)
+        args.all(|(number, arg)| arg.is_optional || used & 1 << number != 0)
     };
     let whole = all.into_iter().filter(|&(_, used)| must(used));
     whole.map(|(at, _)| at).collect()

@@ -7,10 +7,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 pub(crate) mod aggregation;
+pub(crate) mod aof;
 pub(crate) mod browser;
 pub(crate) mod calendar;
 pub(crate) mod client;
 pub(crate) mod crc64;
+pub(crate) mod docs;
 pub(crate) mod events;
 pub(crate) mod example;
 pub(crate) mod faults;
@@ -19,6 +21,7 @@ pub(crate) mod fences_mix;
 pub(crate) mod fences_oracle;
 pub(crate) mod filters;
 pub(crate) mod grammar;
+pub(crate) mod hostile;
 pub(crate) mod manual;
 pub(crate) mod many;
 pub(crate) mod mutants;

@@ -23,6 +23,8 @@ pub(crate) const FENCES_SEED: u64 = 0x10D5_0008;
 pub(crate) const FLEETS_SEED: u64 = 0x10D5_0009;
 /// The seed of the tests of values that move in memory or are evicted from it.
 pub(crate) const DEFRAG_SEED: u64 = 0x10D5_000A;
+/// The seed of the random commands over everything.
+pub(crate) const HOSTILE_SEED: u64 = 0x10D5_000B;
 /// The seed of the tests of shapes.
 pub(crate) const SHAPES_SEED: u64 = 0x10D5_0100;
 

@@ -76,5 +76,8 @@ impl<T> Attempt<T> {
 }
 
 fn samples(samples: u64) -> Cost {
-    Cost { samples, blocks: 0 }
+    Cost {
+        samples,
+        ..Cost::default()
+    }
 }

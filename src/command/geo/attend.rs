@@ -2,6 +2,7 @@
 //! fences, and sweeps. The server's timer calls [`attend`].
 
 use super::fence;
+use super::outbox::MOST_SENT;
 use super::untrack;
 use super::watch::{Changes, Sets, Task};
 use crate::command::host::{Agenda, Host, Name, Slot, Value, ValueType, ValueWriter};
@@ -12,6 +13,8 @@ use crate::engine::watch::{Cause, Reason};
 
 /// Most devices or fences of one call that something is due of.
 const MOST_DUE: usize = 100;
+/// Devices of a fleet that is bound to fences that are removed together.
+const MOST_DUE_BOUND: usize = 10;
 /// Devices of one call that a sweep compares.
 const MOST_SWEPT: usize = 500;
 
@@ -82,16 +85,31 @@ pub fn attend<H: Host>(host: &H, key: &[u8], from: Option<u32>) -> Option<u32> {
     sweep(host, key, from?, now_ms)
 }
 
-/// Removes devices that were silent for too long.
+/// Removes devices that were silent for too long, a few at a time: each may leave many fences.
 fn expire<H: Host>(host: &H, key: &[u8], now_ms: Timestamp) {
-    let expired: Vec<Box<[u8]>> = match host.write_value::<Fleet>(Name::Own(key)) {
-        Slot::Open(mut fleet) => fleet.take_expired(now_ms, MOST_DUE),
-        Slot::Missing | Slot::Foreign => return,
-    };
-    let devices: Vec<&[u8]> = expired.iter().map(|device| &**device).collect();
-    let name = Name::Own(key);
-    if let Ok(Some((_, changes))) = untrack::remove(host, name, &devices, Reason::Expired) {
-        changes.outbox.send(host);
+    let (mut removed, mut sent) = (0, 0);
+    while removed < MOST_DUE && sent < MOST_SENT {
+        let expired: Vec<Box<[u8]>> = match host.write_value::<Fleet>(Name::Own(key)) {
+            Slot::Open(mut fleet) => {
+                let some = if fleet.bindings().is_empty() {
+                    MOST_DUE
+                } else {
+                    MOST_DUE_BOUND
+                };
+                fleet.take_expired(now_ms, some)
+            }
+            Slot::Missing | Slot::Foreign => return,
+        };
+        if expired.is_empty() {
+            return;
+        }
+        removed += expired.len();
+        let devices: Vec<&[u8]> = expired.iter().map(|device| &**device).collect();
+        let name = Name::Own(key);
+        if let Ok(Some((_, changes))) = untrack::remove(host, name, &devices, Reason::Expired) {
+            sent += changes.outbox.sent();
+            changes.outbox.send(host);
+        }
     }
 }
 
@@ -100,19 +118,26 @@ fn dwell<H: Host>(host: &H, key: &[u8], now_ms: Timestamp) -> usize {
     let Slot::Open(mut fleet) = host.write_value::<Fleet>(Name::Own(key)) else {
         return 0;
     };
-    let due = fleet.take_due(now_ms, MOST_DUE);
-    let count = due.len();
-    if count == 0 {
-        return 0;
+    let sets = Sets::open(host, fleet.bindings());
+    let mut changes = Changes::default();
+    let mut count = 0;
+    while count < MOST_DUE && !changes.outbox.is_full() {
+        let Some(number) = fleet.take_due(now_ms, 1).pop() else {
+            break;
+        };
+        let device = (number, None);
+        changes.attend((key, &mut fleet), &sets, device, Task::Dwell, now_ms);
+        count += 1;
     }
-    let devices = due.into_iter();
-    let (changes, is_changed) = compare(host, (key, &mut fleet), devices, Task::Dwell, now_ms);
-    if is_changed {
+    if changes.replicate(host, key, &fleet) {
         fleet.changed();
     }
+    drop(sets);
     drop(fleet);
+    // Whoever has sent as much as it may has more to do.
+    let is_full = changes.outbox.is_full();
     changes.outbox.send(host);
-    count
+    if is_full { MOST_DUE } else { count }
 }
 
 /// Compares some devices with their fences.
@@ -128,32 +153,23 @@ fn sweep<H: Host>(host: &H, key: &[u8], from: u32, now_ms: Timestamp) -> Option<
         .take(MOST_SWEPT)
         .map(|(number, _)| number)
         .collect();
-    let next = devices.last().map(|last| last + 1);
-    let is_over = devices.len() < MOST_SWEPT;
-    let task = Task::Compare(Cause::Change);
-    let devices = devices.into_iter();
-    let (changes, is_changed) = compare(host, (key, &mut fleet), devices, task, now_ms);
-    if is_changed {
+    let is_last = devices.len() < MOST_SWEPT;
+    let sets = Sets::open(host, fleet.bindings());
+    let (mut changes, mut compared) = (Changes::default(), 0);
+    for &number in &devices {
+        if changes.outbox.is_full() {
+            break;
+        }
+        let (device, task) = ((number, None), Task::Compare(Cause::Change));
+        changes.attend((key, &mut fleet), &sets, device, task, now_ms);
+        compared += 1;
+    }
+    if changes.replicate(host, key, &fleet) {
         fleet.changed();
     }
+    drop(sets);
     drop(fleet);
     changes.outbox.send(host);
-    next.filter(|_| !is_over)
-}
-
-/// Does something for some devices. Says whether what they are in is another now.
-fn compare<H: Host>(
-    host: &H,
-    (key, fleet): (&[u8], &mut Fleet),
-    devices: impl Iterator<Item = u32>,
-    task: Task,
-    now_ms: Timestamp,
-) -> (Changes, bool) {
-    let sets = Sets::open(host, fleet.bindings());
-    let mut changes = Changes::default();
-    for number in devices {
-        changes.attend((key, fleet), &sets, (number, None), task, now_ms);
-    }
-    let is_changed = changes.replicate(host, key, fleet);
-    (changes, is_changed)
+    let next = devices[..compared].last().map(|last| last + 1);
+    next.filter(|_| !is_last || compared < devices.len())
 }

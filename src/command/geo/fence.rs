@@ -28,7 +28,7 @@ use crate::engine::watch::MAX_ACCURACY_M;
 
 /// Most devices in the place of one fence that are compared with it at once; the timer goes through
 /// more of them.
-const MAX_AT_ONCE: usize = 10_000;
+const MAX_AT_ONCE: usize = 1_000;
 
 /// Compares the devices that may be in one of some fences with their fences.
 fn compare<H: Host>(host: &H, set: &[u8], fences: &[&Fence], changes: &mut Changes) {
@@ -41,7 +41,8 @@ fn compare<H: Host>(host: &H, set: &[u8], fences: &[&Fence], changes: &mut Chang
                     .filter(|options| options.buffer_m > 0.0)
                     .map_or(0.0, |options| options.buffer_m + MAX_ACCURACY_M);
                 let bounds: Bounds = fence.shape.bounds().grown(reach_m);
-                if !fleet.in_bounds(&bounds, MAX_AT_ONCE, &mut devices) {
+                let found = fleet.in_bounds(&bounds, MAX_AT_ONCE, &mut devices);
+                if !found || devices.len() > MAX_AT_ONCE {
                     return None;
                 }
             }

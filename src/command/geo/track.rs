@@ -9,6 +9,7 @@
 //! A request that names all its times is its own effect. Otherwise the time of the server, and when the
 //! device expires by it, are put in.
 
+use super::outbox::MOST_SENT;
 use super::shape::{LAT, LON};
 use super::watch::{Changes, Move, Sets, Task, meet_own, meetings};
 use super::{count, finite, metres, point, point_of};
@@ -491,6 +492,9 @@ impl Command for MTrack {
         let mut kept = Vec::with_capacity(items.len());
         for words in items {
             let outcome = item(host, words).and_then(|given| {
+                if ingest.changes.outbox.is_full() {
+                    return Err(Error::limit("events of one command", MOST_SENT));
+                }
                 let (outcome, told) = ingest.take(&given)?;
                 kept.extend(told.map(|told| (given, told)));
                 Ok(outcome)

@@ -145,6 +145,7 @@ impl Query for Question<'_> {
         Cost {
             samples: (self.past.cost() * times) as u64,
             blocks: 0,
+            ..Cost::default()
         }
     }
 

@@ -98,7 +98,8 @@ impl Changes {
         }
     }
 
-    /// Tells of the visits that a binding has ended.
+    /// Tells of the visits that a binding has ended, as far as one command may: there is no end to how many
+    /// devices are inside.
     pub(super) fn end_all<H: Host>(
         &mut self,
         (name, fleet): (&[u8], &Fleet),
@@ -112,6 +113,9 @@ impl Changes {
             now_ms,
         };
         for (number, visits) in &unbound.visits {
+            if self.outbox.is_full() {
+                return;
+            }
             if let Some(device) = fleet.device(*number) {
                 watch.end(
                     &seen(device, None),
@@ -263,7 +267,8 @@ pub(super) fn compare_again<H: Host>(
     let Slot::Open(mut open) = host.write_value::<Fleet>(Name::Own(fleet)) else {
         return;
     };
-    let Some(devices) = devices(&open) else {
+    let devices = devices(&open).filter(|_| !outbox.outbox.is_full());
+    let Some(devices) = devices else {
         // Too many for one command: the timer goes through all of them.
         host.sweep(fleet);
         return;

@@ -8,21 +8,33 @@
 
 use super::super::error::{Error, Result};
 
-/// Longest glob pattern, in bytes. A match takes at most this many steps a byte of the value.
+/// Longest glob pattern, in bytes.
 pub const MAX_GLOB_BYTES: usize = 256;
+/// Words of a set of places in the longest pattern, its end among them.
+const MAX_WORDS: usize = MAX_GLOB_BYTES / 64 + 1;
 
-/// A glob pattern that was read.
+/// A glob pattern that was read: an automaton whose states are places in the pattern, all followed at once as
+/// the bits of some words (Baeza-Yates and Gonnet: A new approach to text searching, 1992).
+///
+/// ```text
+/// pattern        a   ?   *   b            a byte x of the text moves on a set of places:
+/// places       0   1   2   .   3
+/// accepts[a]   1   1   0       0          ((set & accepts[x]) << 1) | (set & loops)
+/// loops        0   0   1       0
+/// ```
+///
+/// So each byte of a text costs the same whatever the pattern is, a step for each 64 of its elements: to
+/// try again behind each `*` would be the product of the lengths, half a millisecond for one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob {
-    elements: Box<[Element]>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Element {
-    Any,
-    One,
-    Byte(u8),
-    Class(Box<Class>),
+    /// Bytes that the pattern does not tell apart have the same number.
+    numbers: Box<[u8; 256]>,
+    /// For each number, the places from which such a byte leads to the next: so many words each.
+    accepts: Box<[u64]>,
+    /// Places at which a `*` takes any byte.
+    loops: Box<[u64]>,
+    /// The place behind the last element.
+    end: usize,
 }
 
 /// A set of bytes.
@@ -55,62 +67,94 @@ impl Glob {
             });
         }
         let mut rest = pattern;
-        let mut elements = Vec::new();
+        let (mut elements, mut loops) = (Vec::new(), [0; MAX_WORDS]);
         while let Some((&byte, tail)) = rest.split_first() {
             rest = tail;
-            elements.push(match byte {
-                b'*' if elements.last() == Some(&Element::Any) => continue,
-                b'*' => Element::Any,
-                b'?' => Element::One,
-                b'[' => Element::Class(Box::new(class(&mut rest)?)),
-                b'\\' => Element::Byte(next(&mut rest, "a glob pattern ends in a backslash")?),
-                _ => Element::Byte(byte),
-            });
+            let mut class = Class::default();
+            match byte {
+                b'*' => {
+                    let place = elements.len();
+                    loops[place / 64] |= 1 << (place % 64);
+                    continue;
+                }
+                b'?' => class.insert(0, u8::MAX),
+                b'[' => class = self::class(&mut rest)?,
+                b'\\' => {
+                    let byte = next(&mut rest, "a glob pattern ends in a backslash")?;
+                    class.insert(byte, byte);
+                }
+                _ => class.insert(byte, byte),
+            }
+            elements.push(class);
         }
-        Ok(Self {
-            elements: elements.into_boxed_slice(),
-        })
+        Ok(Self::of(&elements, &loops))
+    }
+
+    fn of(elements: &[Class], loops: &[u64; MAX_WORDS]) -> Self {
+        let words = elements.len() / 64 + 1;
+        let (mut numbers, mut accepts) = (Box::new([0; 256]), Vec::<u64>::new());
+        for byte in 0..=u8::MAX {
+            let mut places = [0_u64; MAX_WORDS];
+            for (place, _) in elements
+                .iter()
+                .enumerate()
+                .filter(|(_, one)| one.contains(byte))
+            {
+                places[place / 64] |= 1 << (place % 64);
+            }
+            let places = &places[..words];
+            let known = accepts.chunks(words).position(|known| known == places);
+            let number = known.unwrap_or(accepts.len() / words);
+            if known.is_none() {
+                accepts.extend(places);
+            }
+            // There are no more numbers than bytes.
+            numbers[usize::from(byte)] = u8::try_from(number).unwrap_or(u8::MAX);
+        }
+        Self {
+            numbers,
+            accepts: accepts.into_boxed_slice(),
+            loops: loops[..words].into(),
+            end: elements.len(),
+        }
     }
 
     /// Whether the whole of `text` is as the pattern says.
-    ///
-    /// After a mismatch only the last `*` can have taken too little, so no more than that is tried
-    /// again, and the steps are bounded by the product of the lengths.
     pub fn matches(&self, text: &[u8]) -> bool {
-        let (mut element, mut at) = (0, 0);
-        let mut last_any = None;
-        loop {
-            match (self.elements.get(element), text.get(at)) {
-                (Some(Element::Any), _) => {
-                    last_any = Some((element + 1, at));
-                    element += 1;
-                }
-                (Some(one), Some(&byte)) if one.matches(byte) => {
-                    element += 1;
-                    at += 1;
-                }
-                (None, None) => return true,
-                _ => match last_any {
-                    Some((behind, taken)) if taken < text.len() => {
-                        last_any = Some((behind, taken + 1));
-                        element = behind;
-                        at = taken + 1;
-                    }
-                    _ => return false,
-                },
+        if let [loops] = *self.loops {
+            return self.matches_short(text, loops);
+        }
+        let words = self.loops.len();
+        let mut set = [0_u64; MAX_WORDS];
+        set[0] = 1;
+        for &byte in text {
+            let number = usize::from(self.numbers[usize::from(byte)]);
+            let accepts = &self.accepts[number * words..][..words];
+            let (mut carried, mut is_over) = (0, true);
+            for ((set, accepts), loops) in set.iter_mut().zip(accepts).zip(&self.loops) {
+                let moved = *set & accepts;
+                *set = moved << 1 | carried | (*set & loops);
+                carried = moved >> 63;
+                is_over &= *set == 0;
+            }
+            if is_over {
+                return false;
             }
         }
+        set[self.end / 64] >> (self.end % 64) & 1 == 1
     }
-}
 
-impl Element {
-    fn matches(&self, byte: u8) -> bool {
-        match self {
-            Self::Any => false,
-            Self::One => true,
-            Self::Byte(one) => *one == byte,
-            Self::Class(class) => class.contains(byte),
+    /// The same for a pattern of one word.
+    fn matches_short(&self, text: &[u8], loops: u64) -> bool {
+        let mut set = 1_u64;
+        for &byte in text {
+            let accepts = self.accepts[usize::from(self.numbers[usize::from(byte)])];
+            set = (set & accepts) << 1 | (set & loops);
+            if set == 0 {
+                return false;
+            }
         }
+        set >> self.end & 1 == 1
     }
 }
 
@@ -179,6 +223,67 @@ mod tests {
         check("[z-x]", &["y"], &["a"]);
         check("[]", &[], &["", "]"]);
         check(r"\*\?\[", &["*?["], &["a?["]);
+    }
+
+    /// The definition: each `*` takes nothing, or a byte and then as much again.
+    fn slow(elements: &[&str], text: &[u8]) -> bool {
+        match (elements.split_first(), text.split_first()) {
+            (None, rest) => rest.is_none(),
+            (Some((&"*", behind)), rest) => {
+                slow(behind, text) || rest.is_some_and(|(_, rest)| slow(elements, rest))
+            }
+            (Some((&one, behind)), Some((byte, rest))) => {
+                (one == "?" || one.as_bytes() == [*byte]) && slow(behind, rest)
+            }
+            (Some(_), None) => false,
+        }
+    }
+
+    #[test]
+    fn every_short_pattern_matches_what_it_means() {
+        const ELEMENTS: [&str; 4] = ["a", "b", "?", "*"];
+        let texts = |len: u32| {
+            (0..2_usize.pow(len)).map(move |bits| -> Vec<u8> {
+                (0..len)
+                    .map(|at| if bits >> at & 1 == 0 { b'a' } else { b'b' })
+                    .collect()
+            })
+        };
+        for code in 0..ELEMENTS.len().pow(5) {
+            let elements: Vec<&str> = (0..5).map(|at| ELEMENTS[code >> (2 * at) & 3]).collect();
+            let glob = Glob::new(elements.concat().as_bytes()).unwrap();
+            for text in (0..7).flat_map(texts) {
+                assert_eq!(
+                    glob.matches(&text),
+                    slow(&elements, &text),
+                    "{elements:?} {text:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn long_patterns_match_across_words() {
+        for len in [62, 63, 64, 65, 127, 128, 200, 250] {
+            let most = "a".repeat(len);
+            for pattern in [
+                format!("{most}b"),
+                format!("*{most}b*"),
+                format!("?{most}b"),
+            ] {
+                let glob = Glob::new(pattern.as_bytes()).unwrap();
+                let is_at_end = !pattern.ends_with('*');
+                for (text, wanted) in [
+                    (format!("{most}b"), !pattern.starts_with('?')),
+                    (format!("a{most}b"), !pattern.starts_with('a')),
+                    (format!("{most}{most}b"), pattern.starts_with('*')),
+                    (format!("{most}{most}"), false),
+                    (format!("{most}bb"), !is_at_end),
+                ] {
+                    assert_eq!(glob.matches(text.as_bytes()), wanted, "{pattern} {text}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -118,8 +118,14 @@ impl Buckets {
 
 impl Width {
     const fn of(self, time_ms: Timestamp) -> Bucket {
-        // Both times are at least minus one width, so neither subtraction overflows.
-        let passed_ms = (time_ms - self.align_ms).rem_euclid(self.width_ms);
+        let passed_ms = match time_ms.checked_sub(self.align_ms) {
+            Some(distance_ms) => distance_ms.rem_euclid(self.width_ms),
+            // Ends of a range lie anywhere. The remainder is below the width again.
+            None => {
+                let distance_ms = time_ms as i128 - self.align_ms as i128;
+                distance_ms.rem_euclid(self.width_ms as i128) as i64
+            }
+        };
         self.starting_at(time_ms.saturating_sub(passed_ms))
     }
 
@@ -143,6 +149,16 @@ impl Width {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ends_of_time_are_in_a_bucket() {
+        let buckets = Buckets::new(10, 3);
+        for time_ms in [i64::MIN, i64::MIN + 1, i64::MAX - 1] {
+            assert!(buckets.of(time_ms).holds(time_ms), "{time_ms}");
+        }
+        // The last one has no end to lie before.
+        assert!(buckets.of(i64::MAX).start_ms <= i64::MAX - 3);
+    }
 
     #[test]
     fn buckets_hold_what_lies_between_their_edges() {

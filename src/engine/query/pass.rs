@@ -48,8 +48,13 @@ pub(super) struct Pass<'a, W, G> {
     looked_up: Option<Option<Sample>>,
     row: Vec<f64>,
     filler: Option<Filler<'a>>,
+    /// Rows that were given.
+    given: usize,
     give: G,
 }
+
+/// Rows between two looks at the time: making so many takes a millisecond at most.
+const ROWS_A_LOOK: usize = 1 << 12;
 
 impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G> {
     pub(super) fn new(
@@ -76,6 +81,7 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
             looked_up: None,
             row: Vec::with_capacity(aggregators.len()),
             filler: Filler::of(aggregation, selection.order),
+            given: 0,
             give,
         }
     }
@@ -322,9 +328,15 @@ impl<'a, W: Watch, G: FnMut(Timestamp, &[f64]) -> ControlFlow<()>> Pass<'a, W, G
                 .iter()
                 .map(|&one| partial.result(&self.needs, one, &edges)),
         );
-        let mut give = |time_ms, row: &[f64]| match (self.give)(time_ms, row) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(End::Enough),
+        let mut give = |time_ms, row: &[f64]| {
+            self.given += 1;
+            if self.given.is_multiple_of(ROWS_A_LOOK) && !self.watch.has_time() {
+                return Err(End::Halted);
+            }
+            match (self.give)(time_ms, row) {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(()) => Err(End::Enough),
+            }
         };
         if let Some(filler) = &mut self.filler {
             filler.fill_up_to(bucket, &self.row, &mut give)?;

@@ -27,12 +27,15 @@ pub struct Cost {
     pub samples: u64,
     /// Blocks that are looked at, decoded or not.
     pub blocks: u64,
+    /// Results that no sample may stand behind, of `EMPTY` and `FILL`.
+    pub filled: u64,
 }
 
 impl AddAssign for Cost {
     fn add_assign(&mut self, other: Self) {
         self.samples += other.samples;
         self.blocks += other.blocks;
+        self.filled += other.filled;
     }
 }
 
@@ -42,7 +45,7 @@ const SAMPLES_A_BLOCK: u64 = 4;
 impl Cost {
     /// The whole cost in samples.
     pub const fn total(self) -> u64 {
-        self.samples + SAMPLES_A_BLOCK * self.blocks
+        self.samples + SAMPLES_A_BLOCK * self.blocks + self.filled
     }
 }
 
@@ -72,7 +75,13 @@ impl RangeQuery {
         let range = self.selection.visible_range(series);
         let aggregation = self.aggregation.as_ref();
         let aggregation = aggregation.map(|one| (one, Needs::of(&one.aggregators)));
-        let mut cost = Cost::default();
+        let width = aggregation
+            .as_ref()
+            .map_or(0, |(one, _)| one.aggregators.len());
+        let mut cost = Cost {
+            filled: self.filled_buckets(series).saturating_mul(width as u64),
+            ..Cost::default()
+        };
         let mut near = aggregation
             .as_ref()
             .map(|(one, _)| one.buckets.of(range.from));

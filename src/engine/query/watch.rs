@@ -1,8 +1,8 @@
 //! Ending a query before it is done.
 //!
 //! The engine has no clock and knows no client, so whoever runs a query brings a [`Watch`]: it is
-//! asked before each block that is decoded, which is often enough to stop within microseconds and
-//! seldom enough to cost nothing.
+//! asked before each block that is decoded, and once for some thousand results, which is often enough
+//! to stop within microseconds and seldom enough to cost nothing.
 
 use std::cell::Cell;
 
@@ -10,6 +10,11 @@ use std::cell::Cell;
 pub trait Watch {
     /// Whether a block of so many samples may be decoded next.
     fn permits(&self, samples: usize) -> bool;
+
+    /// Whether there is time for more, where results are made that no sample stands behind.
+    fn has_time(&self) -> bool {
+        true
+    }
 }
 
 /// The watch of a query that always runs to its end.

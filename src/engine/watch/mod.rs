@@ -27,7 +27,7 @@ pub use event::{Event, Reason};
 pub use record::{read_bindings, read_visits, write_bindings, write_visits};
 pub use roam::{MAX_PARTNERS, MAX_ROAMS, Meeting, Roam, meet};
 pub use transition::{Cause, Changed, Seen, Watch};
-pub use visit::{Phase, Visit, Visits};
+pub use visit::{MAX_VISITS, Phase, Visit, Visits};
 
 /// Most metres by which a fix that is not accurate keeps a device in a fence that has a buffer: with
 /// more it could leave none.

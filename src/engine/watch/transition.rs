@@ -14,12 +14,14 @@
 //! the middle are passed at once. A fence that is gone, changed, or closed by its schedule is left
 //! without buffer and count; only whoever was about to leave goes on counting fixes.
 //!
+//! A device is in [`MAX_VISITS`] fences at most: it enters no more until it has left some.
+//!
 //! A fix costs one look into the index of the set, and where it changes nothing one compare a visit.
 
 use super::MAX_ACCURACY_M;
 use super::binding::Binding;
 use super::event::{Event, Reason};
-use super::visit::{Phase, Visit, Visits};
+use super::visit::{MAX_VISITS, Phase, Visit, Visits};
 use crate::engine::Timestamp;
 use crate::engine::fence::{Detect, Fence, FenceSet, Options};
 use crate::engine::geo::Point;
@@ -103,10 +105,11 @@ impl Watch<'_> {
             events,
             changed: false,
             relinked: false,
-            next: Vec::with_capacity(found.len().max(mine.len())),
+            next: Vec::with_capacity(mine.len()),
         };
         step.go_on(mine, found);
-        step.enter_others(mine, found);
+        let elsewhere = visits.all().len() - mine.len();
+        step.enter_others(found, MAX_VISITS.saturating_sub(elsewhere));
         if !step.changed && !step.relinked {
             return None;
         }
@@ -440,17 +443,20 @@ impl Step<'_, '_> {
         }
     }
 
-    /// Begins visits to the fences that the device was not in.
-    fn enter_others(&mut self, mine: &[Visit], found: &[u32]) {
+    /// Begins visits to the fences that the device was not in, up to so many visits. Those that ended just
+    /// now are to fences that were not found, or that are not for the device.
+    fn enter_others(&mut self, found: &[u32], most: usize) {
         let Some(set) = self.watch.set else { return };
+        let mut known: Vec<u32> = self.next.iter().map(|visit| visit.number).collect();
+        known.sort_unstable();
         for &number in found {
+            if self.next.len() >= most {
+                return;
+            }
             let Some(fence) = set.fence(number) else {
                 continue;
             };
-            let is_known = |visit: &Visit| {
-                visit.fence.is_same(&fence.id) || visit.fence.as_bytes() == fence.id.as_bytes()
-            };
-            let is_other = !mine.iter().any(is_known)
+            let is_other = known.binary_search(&number).is_err()
                 && self.watch.is_for(fence, self.seen.device)
                 && fence.is_open(self.seen.time_ms);
             let min_fixes = fence

@@ -17,6 +17,10 @@ use crate::engine::Timestamp;
 use crate::engine::fence::FenceId;
 use crate::engine::relocate::Mover;
 
+/// Most fences that a device is in, of all its bindings together. A fix that enters or leaves as many
+/// has as many events, and the server waits for all of them.
+pub const MAX_VISITS: usize = 1024;
+
 /// How far a visit has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {

@@ -54,7 +54,7 @@ pub(super) fn answer(
     }
     let flags = context.flags();
     if !flags.may_wait() {
-        return answer_with(context, reply, &run, &query);
+        return answer_at_once(context, reply, &query);
     }
     let place = POOL.reserve(limits.max_queries)?;
     let job = Box::new(query.detach());
@@ -63,7 +63,7 @@ pub(super) fn answer(
     Ok(())
 }
 
-/// Answers a query now, under the limits of all queries.
+/// Answers a query now, under the limits of queries that the server waits for.
 ///
 /// # Errors
 /// Those of the query.
@@ -72,7 +72,7 @@ pub(super) fn answer_at_once(
     reply: &ServerReply<'_>,
     query: &impl Query,
 ) -> Result<()> {
-    let run = QueryRun::new(settings::STATE.query_limits());
+    let run = QueryRun::on_main_thread(settings::STATE.query_limits());
     answer_with(context, reply, &run, query)
 }
 

@@ -53,7 +53,7 @@ impl Stats {
     /// Counts a query on the main thread.
     pub(super) fn end_inline(&self, error: Option<&Error>) {
         timers::add(&self.inline, 1);
-        if let Some(Error::TooLong(_)) = error {
+        if let Some(Error::TooLong { .. }) = error {
             timers::add(&self.inline_timed_out, 1);
         }
     }
@@ -62,7 +62,7 @@ impl Stats {
     pub(super) fn end(&self, error: Option<&Error>) {
         let kind = match error {
             Some(Error::Cancelled) => Some(&self.cancelled),
-            Some(Error::TooLong(_)) => Some(&self.timed_out),
+            Some(Error::TooLong { .. }) => Some(&self.timed_out),
             _ => None,
         };
         for counter in [Some(&self.ended), kind].into_iter().flatten() {
