@@ -118,13 +118,16 @@ impl Buckets {
 
 impl Width {
     const fn of(self, time_ms: Timestamp) -> Bucket {
-        let passed_ms = match time_ms.checked_sub(self.align_ms) {
-            Some(distance_ms) => distance_ms.rem_euclid(self.width_ms),
-            // Ends of a range lie anywhere. The remainder is below the width again.
-            None => {
-                let distance_ms = time_ms as i128 - self.align_ms as i128;
-                distance_ms.rem_euclid(self.width_ms as i128) as i64
-            }
+        let width_ms = self.width_ms;
+        let passed_ms = if let Some(distance_ms) = time_ms.checked_sub(self.align_ms) {
+            distance_ms.rem_euclid(width_ms)
+        } else {
+            // The end of a range, which lies anywhere. Remainders are too small to overflow.
+            let parts = (
+                time_ms.rem_euclid(width_ms),
+                self.align_ms.rem_euclid(width_ms),
+            );
+            (parts.0 - parts.1).rem_euclid(width_ms)
         };
         self.starting_at(time_ms.saturating_sub(passed_ms))
     }
