@@ -39,6 +39,8 @@ impl Server {
             .args(["--save", "", "--appendonly", "no", "--logfile", ""])
             .arg("--dir")
             .arg(std::env::temp_dir())
+            // Nobody's file is read: another server may have left one there.
+            .args(["--dbfilename", &format!("redis-iot-demo-{port}.rdb")])
             .arg("--loadmodule")
             .arg(&module)
             .stdin(Stdio::null())
