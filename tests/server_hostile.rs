@@ -27,8 +27,8 @@ const LEAST_FIRST: usize = 10_000;
 const MOST_US: i64 = 1_000_000;
 /// Growth of memory that is permitted, in a hundredth.
 const MOST_GROWTH_PERCENT: u64 = 1;
-/// What the server may keep and does not count as a client's: the reply buffers of three clients of
-/// modules, of which it has a few in store. A hundredth of an empty server is less than one of them.
+/// What the server may keep and does not count as a client's: three more of the clients that it has in store
+/// for modules that answer later, each with a reply buffer. A hundredth of an empty server is less than one.
 const KEPT_BYTES: u64 = 3 * (16 << 10);
 /// Least share of the calls of a command that have no error: else the run would not reach far.
 const LEAST_SOUND_PERCENT: u64 = 20;

@@ -60,7 +60,7 @@ fn x(count: usize) -> String {
 }
 
 /// How each size of the first table is reached.
-const SIZES: [(&str, Lines); 36] = [
+const SIZES: [(&str, Lines); 37] = [
     ("labels of a series", |n| {
         vec![many("IOT.CREATE k LABELS", n, "l# v", "")]
     }),
@@ -77,6 +77,19 @@ const SIZES: [(&str, Lines); 36] = [
         ));
         vec![line]
     }),
+    (
+        "late samples of one `IOT.ADDBULK` that are far from the one before",
+        |n| {
+            let mut line = words("IOT.ADDBULK k PACKED");
+            // To and fro, and each but the first is late.
+            let n = i64::try_from(n).unwrap();
+            let times = (0..n).map(|at| if at % 2 == 0 { at } else { 5 * n + at });
+            line.push(packed(
+                [9 * n].into_iter().chain(times).map(|time| (time, 1.0)),
+            ));
+            vec![line]
+        },
+    ),
     ("rules of a series", |n| {
         let mut all = lines(["IOT.CREATE k".into()]);
         all.extend(

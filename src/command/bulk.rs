@@ -19,6 +19,9 @@ use crate::engine::{self, Sample, Series, Timestamp};
 
 /// Most samples of one call: what a call may hold up other clients for.
 pub const MAX_BULK_SAMPLES: usize = 1 << 20;
+/// Most late samples of one call that fall far from the one before: half a second of work, where each is in
+/// another block of a long series.
+const MAX_LATE_JUMPS: usize = 10_000;
 /// Bytes of one packed sample.
 const PACKED_BYTES: usize = 16;
 
@@ -212,6 +215,19 @@ struct Outcome {
     refreshes: Vec<Refresh>,
 }
 
+/// Refuses samples whose order makes them costly: a block is rewritten for each that is late and far from
+/// the one before.
+fn check_order<H: Host>(host: &H, series: &Series, samples: &[Sample]) -> Result<()> {
+    let is_costly = samples.len() > MAX_LATE_JUMPS && series.late_jumps(samples) > MAX_LATE_JUMPS;
+    if is_costly && !host.is_replay() {
+        return Err(Error::limit(
+            "late samples that are not in order of time",
+            MAX_LATE_JUMPS,
+        ));
+    }
+    Ok(())
+}
+
 fn write<H: Host>(
     host: &H,
     key: Key<'_>,
@@ -222,6 +238,11 @@ fn write<H: Host>(
     let mut outcome = Outcome::default();
     let mut slot = host.write(key);
     if matches!(slot, Slot::Missing) {
+        check_order(
+            host,
+            &Series::new(creation.options(&host.settings())),
+            samples,
+        )?;
         let options = creation.options(&host.settings());
         effect::send_creation(host, key.name, &options);
         host.create(key, Series::new(options)).written();
@@ -234,6 +255,7 @@ fn write<H: Host>(
         Slot::Foreign => return Err(Error::WrongType),
         Slot::Open(mut series) => {
             derived::refuse_destination(host, key.name, &series)?;
+            check_order(host, &series, samples)?;
             let upsert = effect::upsert_many(host, &series, policy);
             let mut tracked = Tracked::begin(host, &series);
             let mut tally = Tally::new(series.newest().map(|newest| newest.time_ms));

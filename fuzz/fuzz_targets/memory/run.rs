@@ -31,7 +31,10 @@ impl Run for Hasty {
     }
 
     fn why_halted(&self) -> Error {
-        Error::TooLong(0)
+        Error::TooLong {
+            setting: "samples",
+            max_ms: 0,
+        }
     }
 
     fn is_in_vain(&self) -> bool {

@@ -30,6 +30,9 @@ const WARM_BLOCKS: usize = 2;
 /// Blocks that can leave the warm end at once: a full run splits a block in three.
 const COOLED_BLOCKS: usize = 4;
 
+/// Samples of a block, where one that is still to be made is counted.
+const FEW: usize = 128;
+
 /// The block a late sample falls into.
 enum Place {
     Sealed(usize),
@@ -67,6 +70,39 @@ impl Series {
             Place::Open => self.add_to_open(run, upsert, tell),
         }
         run.len()
+    }
+
+    /// How often samples that are added in this order fall late into another place than the late one before:
+    /// each time costs a block that is decoded and encoded. Those in order of time, up or down, cost as many
+    /// as there are blocks that they fall into. O(n log n).
+    pub fn late_jumps(&self, samples: &[Sample]) -> usize {
+        let newest_ms = self.newest().map_or(-1, |newest| newest.time_ms);
+        let times = samples.iter().map(|sample| sample.time_ms);
+        // What is behind all that is stored makes blocks of its own.
+        let mut behind: Vec<_> = times
+            .clone()
+            .filter(|&time_ms| time_ms > newest_ms)
+            .collect();
+        behind.sort_unstable();
+        let place = |time_ms| {
+            if time_ms <= newest_ms {
+                self.sealed.seek(|block| block.last_ms() < time_ms)
+            } else {
+                let rank = behind.partition_point(|&one| one < time_ms);
+                self.sealed.len() + 1 + rank / FEW
+            }
+        };
+        let (mut head_ms, mut last, mut jumps) = (newest_ms, None, 0);
+        for time_ms in times {
+            if time_ms > head_ms {
+                head_ms = time_ms;
+                continue;
+            }
+            let here = Some(place(time_ms));
+            jumps += usize::from(here != last);
+            last = here;
+        }
+        jumps
     }
 
     fn add_at_newest(&mut self, sample: Sample, upsert: &Upsert) -> Result<Added> {
@@ -242,6 +278,36 @@ mod tests {
             .filter(|&(_, form)| form == Form::Raw)
             .map(|(index, _)| index)
             .collect()
+    }
+
+    #[test]
+    fn samples_that_cost_a_block_each_are_counted_before_they_do() {
+        let mut series = Series::new(Options::default());
+        for step in 0..10_000 {
+            let sample = Sample::new(step * 1_000, f64::from(u32::try_from(step).unwrap()).sqrt());
+            series.add(sample, &Upsert::KEEP_LAST).unwrap();
+        }
+        let blocks = series.sealed().len() + 1;
+        let at = |steps: &mut dyn Iterator<Item = i64>| {
+            let samples: Vec<_> = steps
+                .map(|step| Sample::new(step * 1_000 + 1, 1.0))
+                .collect();
+            series.late_jumps(&samples)
+        };
+        assert_eq!(at(&mut (10_000..20_000)), 0, "not late");
+        assert_eq!(at(&mut (0..9_000)), at(&mut (0..9_000).rev()));
+        assert!(at(&mut (0..9_999)) <= blocks);
+        let to_and_fro = (0..5_000).flat_map(|step| [step, 9_000 - step]);
+        assert!(at(&mut to_and_fro.take(5_000)) > 4_000);
+        // Late among each other, behind all that is stored.
+        assert_eq!(at(&mut (10_000..20_000).rev()), 10_000 / FEW + 1);
+        assert_eq!(
+            at(&mut [30_000].into_iter().chain(10_000..20_000)),
+            10_000 / FEW + 1
+        );
+        let pieces =
+            (0..100).flat_map(|piece| (0..100).map(move |step| 10_000 + step * 100 + piece));
+        assert!(at(&mut pieces.clone()) > 7_000);
     }
 
     #[test]
