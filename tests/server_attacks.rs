@@ -87,6 +87,25 @@ fn one_command_sends_no_more_events_than_it_may() {
 }
 
 #[test]
+fn devices_that_go_together_send_no_more_events_than_one_command_may() {
+    const DEVICES: i64 = 20;
+    let server = Server::start();
+    let mut client = server.connect(Protocol::Resp2);
+    pile(&mut client, 500, SINKS);
+    for device in 0..DEVICES {
+        client.expect(&format!("IOT.TRACK f d{device} 10 50"), "1");
+    }
+    let sent = client.integer("XLEN x0");
+    assert_eq!(sent, 500 * DEVICES);
+    let all: String = (0..DEVICES).map(|device| format!(" d{device}")).collect();
+    assert_eq!(client.integer(&format!("IOT.UNTRACK f{all}")), DEVICES);
+    let exits = client.integer("XLEN x0") - sent;
+    assert!((1..500 * DEVICES).contains(&exits), "{exits}");
+    assert!((exits - 500) * SINKS <= MOST_SENT, "{exits}");
+    client.expect("IOT.FLEET LIST f", "[0, [\"far\"]]");
+}
+
+#[test]
 fn buckets_that_no_sample_stands_behind_do_not_hold_the_server() {
     let server = Server::start();
     let mut client = server.connect(Protocol::Resp2);

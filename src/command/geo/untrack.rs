@@ -47,8 +47,8 @@ impl Command for Untrack {
     }
 }
 
-/// Removes devices for a reason, and replicates it. Returns how many there were, and the events;
-/// `None` where there was none of them.
+/// Removes devices for a reason, and replicates it. Returns how many there were, and the events, as
+/// far as one command sends them; `None` where there was none of them.
 pub(super) fn remove<H: Host>(
     host: &H,
     name: Name<'_>,
@@ -66,7 +66,9 @@ pub(super) fn remove<H: Host>(
         let Some(number) = fleet.number(device) else {
             continue;
         };
-        if !is_replay {
+        // Whoever goes leaves all fences, told or not.
+        let is_told = !is_replay && !changes.outbox.is_full();
+        if is_told {
             let (name, task) = ((name.bytes(), &mut *fleet), Task::End(reason));
             changes.attend(name, &sets, (number, None), task, now_ms);
         }
@@ -79,7 +81,7 @@ pub(super) fn remove<H: Host>(
             time_ms: now_ms,
         };
         fleet.remove(number);
-        if !is_replay {
+        if is_told {
             meet_own(&fleet, name.bytes(), &one, &mut changes.outbox);
         }
         moves.push(one);
@@ -92,7 +94,7 @@ pub(super) fn remove<H: Host>(
     drop(sets);
     release(host, name, fleet);
     host.replicate(c"IOT.UNTRACK", &removed);
-    if !is_replay {
+    if !is_replay && !changes.outbox.is_full() {
         meetings(host, name.bytes(), &moves, &mut changes.outbox);
     }
     Ok(Some((moves.len(), changes)))
