@@ -142,8 +142,8 @@ fn await_rest(client: &mut Client) {
     });
 }
 
-#[test]
-fn what_may_need_memory_is_refused_as_a_whole_and_the_rest_works() {
+/// A server with the world, that evicts nothing yet.
+fn world() -> (Server, Client) {
     let server = Server::start_with(&["--maxmemory-policy", "noeviction"]);
     let mut client = server.connect(Protocol::Resp2);
     for line in WORLD {
@@ -155,6 +155,12 @@ fn what_may_need_memory_is_refused_as_a_whole_and_the_rest_works() {
         );
     }
     await_rest(&mut client);
+    (server, client)
+}
+
+#[test]
+fn what_may_need_memory_is_refused_as_a_whole_and_the_rest_works() {
+    let (server, mut client) = world();
     assert_eq!(names(GROWING.into_iter()), flagged(&mut client, "denyoom"));
     let before = client.digest();
     let sent = client.info("replication", "master_repl_offset");
@@ -325,22 +331,6 @@ fn evict(client: &mut Client, key: &str) {
         client.integer(&format!("EXISTS {key}")) == 0
     });
     client.expect("CONFIG SET maxmemory 0", "+OK");
-}
-
-/// A server with the world.
-fn world() -> (Server, Client) {
-    let server = Server::start();
-    let mut client = server.connect(Protocol::Resp2);
-    for line in WORLD {
-        let reply = client.run(line);
-        assert!(
-            !matches!(reply, Value::ServerError(_)),
-            "{line}: {}",
-            render(&reply)
-        );
-    }
-    await_rest(&mut client);
-    (server, client)
 }
 
 #[test]

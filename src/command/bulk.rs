@@ -218,8 +218,10 @@ struct Outcome {
 /// Refuses samples whose order makes them costly: a block is rewritten for each that is late and far from
 /// the one before.
 fn check_order<H: Host>(host: &H, series: &Series, samples: &[Sample]) -> Result<()> {
-    let is_costly = samples.len() > MAX_LATE_JUMPS && series.late_jumps(samples) > MAX_LATE_JUMPS;
-    if is_costly && !host.is_replay() {
+    if samples.len() > MAX_LATE_JUMPS
+        && !host.is_replay()
+        && series.late_jumps(samples) > MAX_LATE_JUMPS
+    {
         return Err(Error::limit(
             "late samples that are not in order of time",
             MAX_LATE_JUMPS,
@@ -238,14 +240,10 @@ fn write<H: Host>(
     let mut outcome = Outcome::default();
     let mut slot = host.write(key);
     if matches!(slot, Slot::Missing) {
-        check_order(
-            host,
-            &Series::new(creation.options(&host.settings())),
-            samples,
-        )?;
-        let options = creation.options(&host.settings());
-        effect::send_creation(host, key.name, &options);
-        host.create(key, Series::new(options)).written();
+        let series = Series::new(creation.options(&host.settings()));
+        check_order(host, &series, samples)?;
+        effect::send_creation(host, key.name, series.options());
+        host.create(key, series).written();
         outcome.created = true;
         // Before the samples, which may lie in many buckets.
         policy::fit(host, key.name, true);
@@ -255,7 +253,9 @@ fn write<H: Host>(
         Slot::Foreign => return Err(Error::WrongType),
         Slot::Open(mut series) => {
             derived::refuse_destination(host, key.name, &series)?;
-            check_order(host, &series, samples)?;
+            if !outcome.created {
+                check_order(host, &series, samples)?;
+            }
             let upsert = effect::upsert_many(host, &series, policy);
             let mut tracked = Tracked::begin(host, &series);
             let mut tally = Tally::new(series.newest().map(|newest| newest.time_ms));

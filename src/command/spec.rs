@@ -31,10 +31,8 @@ impl Spec {
     pub fn is_called_by(&self, args: &[&[u8]]) -> bool {
         let given = i32::try_from(args.len()).unwrap_or(i32::MAX);
         let is_enough = given == self.arity || (self.arity < 0 && given >= -self.arity);
-        let mut names = self.name.split('|').map(str::as_bytes);
-        is_enough
-            && names.clone().count() <= args.len()
-            && args.iter().zip(&mut names).all(|(arg, name)| *arg == name)
+        let mut names = self.name.split('|').zip(0..);
+        is_enough && names.all(|(name, at)| args.get(at).is_some_and(|arg| *arg == name.as_bytes()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Arguments that have a grammar of their own.
 
 use super::Line;
+use crate::support::aggregation::AGGREGATORS;
 use crate::support::notation::packed;
 use crate::support::seeds::Random;
 
@@ -77,39 +78,12 @@ fn matcher(random: &mut Random) -> String {
 
 /// Aggregators as a list, or one alone.
 pub(super) fn aggregators(random: &mut Random, name: &str) -> String {
-    const ALL: [&str; 25] = [
-        "avg",
-        "min",
-        "max",
-        "range",
-        "first",
-        "last",
-        "sum",
-        "count",
-        "std.p",
-        "std.s",
-        "var.p",
-        "var.s",
-        "twa",
-        "countnan",
-        "countall",
-        "median",
-        "p99.9",
-        "increase",
-        "rate",
-        "delta",
-        "integral",
-        "distinct",
-        "mode",
-        "timein(1)",
-        "AVG",
-    ];
     let len = if name == "aggregators" {
         random.index(3) + 1
     } else {
         1
     };
-    let list: Vec<&str> = (0..len).map(|_| random.pick(&ALL)).collect();
+    let list: Vec<&str> = (0..len).map(|_| random.pick(&AGGREGATORS)).collect();
     list.join(",")
 }
 
